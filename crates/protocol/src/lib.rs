@@ -10,6 +10,12 @@
 //! | module | section | what |
 //! | --- | --- | --- |
 //! | [`sbrp`] | 1 | frames between an endpoint and the relay |
+//! | [`identity`] | 2 | a daemon's long-lived key and its fingerprint |
+//! | [`handshake`] | 2 | the way from two ephemeral keys and a signature to session keys |
+//! | [`session`] | 2 | sealing and opening Data frames |
 #![forbid(unsafe_code)]
 
+pub mod handshake;
+pub mod identity;
 pub mod sbrp;
+pub mod session;
