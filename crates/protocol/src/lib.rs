@@ -13,9 +13,19 @@
 //! | [`identity`] | 2 | a daemon's long-lived key and its fingerprint |
 //! | [`handshake`] | 2 | the way from two ephemeral keys and a signature to session keys |
 //! | [`session`] | 2 | sealing and opening Data frames |
+//! | [`sbp`] | 3 | frames between client and daemon |
+//! | [`rpc`] | 4 | calls, answers and events in them, around raw JSON text |
+//! | [`event`] | 4 | event names and patterns |
+//!
+//! What another side sent is never trusted: every decoder takes any bytes, refuses what the
+//! contract refuses with an error that says whose fault it is, never panics, and allocates nothing
+//! by a length that somebody announced.
 #![forbid(unsafe_code)]
 
+pub mod event;
 pub mod handshake;
 pub mod identity;
+pub mod rpc;
+pub mod sbp;
 pub mod sbrp;
 pub mod session;
