@@ -1,0 +1,145 @@
+//! One attempt of a client: from nothing to an active session, or to the reason why not.
+
+use std::future::Future;
+use std::time::Duration;
+
+use sideband_protocol::handshake::ClientHandshake;
+use sideband_protocol::sbrp::{self, Frame, SessionId};
+
+use super::{ClientOptions, Ticket};
+use crate::cloud;
+use crate::dial::Stream;
+use crate::error::{Error, ProtocolError, SbrpErrorCode};
+use crate::random;
+use crate::session::{self, Role, Session};
+use crate::transport::Transport;
+use crate::trust;
+
+/// An active session and the WebSocket under it.
+pub(super) struct Connected {
+    pub(super) transport: Transport<Stream>,
+    pub(super) session: Session,
+    pub(super) remote: String,
+}
+
+/// Opens the WebSocket that the ticket is for.
+pub(super) async fn dial(options: &ClientOptions, ticket: &Ticket) -> Result<Transport<Stream>, Error> {
+    let socket = options.dialer.websocket(&ticket.relay_url, &ticket.token).await.map_err(refused_upgrade)?;
+    Ok(Transport::new(socket))
+}
+
+/// A relay that refuses the token says by the status what its Control frames would say by the code.
+fn refused_upgrade(error: crate::dial::DialError) -> Error {
+    let code = match error.status {
+        Some(401) => sbrp::ControlCode::UNAUTHORIZED,
+        Some(403) => sbrp::ControlCode::FORBIDDEN,
+        Some(404) => sbrp::ControlCode::DAEMON_NOT_FOUND,
+        _ => return Error::Network { message: error.to_string() },
+    };
+    Error::sbrp(SbrpErrorCode::Control(code), error.to_string())
+}
+
+/// Both handshakes, within the time for both.
+pub(super) async fn negotiate(
+    options: &ClientOptions,
+    ticket: &Ticket,
+    mut transport: Transport<Stream>,
+) -> Result<Connected, Error> {
+    let id = cloud::session_id_from_token(ticket.token.expose())
+        .ok_or_else(|| Error::sbrp(SbrpErrorCode::HandshakeFailed, "the session token names no session (claim sid)"))?;
+    let deadline = tokio::time::Instant::now() + options.handshake_timeout;
+    let session = sbrp_handshake(options, ticket, id, &mut transport, deadline).await?;
+    let (session, remote) = in_time(deadline, sbp_handshake(options, session, &mut transport)).await??;
+    Ok(Connected { transport, session, remote })
+}
+
+async fn in_time<T>(deadline: tokio::time::Instant, step: impl Future<Output = T>) -> Result<T, Error> {
+    tokio::time::timeout_at(deadline, step)
+        .await
+        .map_err(|_| Error::sbrp(SbrpErrorCode::HandshakeTimeout, "the handshake did not finish in time"))
+}
+
+async fn sbrp_handshake(
+    options: &ClientOptions,
+    ticket: &Ticket,
+    id: SessionId,
+    transport: &mut Transport<Stream>,
+    deadline: tokio::time::Instant,
+) -> Result<Session, Error> {
+    let handshake = ClientHandshake::start(random::secret());
+    let init = sbrp::encode_handshake_init(id, &handshake.init_payload());
+    let accept = in_time(deadline, async {
+        transport.send(init).await.map_err(|ended| Error::dropped(ended.why))?;
+        expect(transport, id, Expected::Accept).await
+    })
+    .await??;
+
+    let daemon_id = &ticket.daemon_id;
+    let pin = in_time(deadline, options.store.get(daemon_id)).await??;
+    let verified = handshake
+        .verify(daemon_id, &accept[sbrp::HEADER_LEN..], pin.as_ref())
+        .map_err(|error| Error::sbrp(SbrpErrorCode::HandshakeFailed, error.to_string()))?;
+    match tokio::time::timeout_at(deadline, trust::settle(&options.trust, &*options.store, &verified)).await {
+        Ok(settled) => settled?,
+        // Whoever was asked has not said yes.
+        Err(_) => {
+            let message = "nobody answered in time whether to trust the daemon's identity";
+            return Err(Error::sbrp(SbrpErrorCode::HandshakeFailed, message));
+        }
+    }
+    let keys = verified.into_keys().map_err(|error| Error::sbrp(SbrpErrorCode::HandshakeFailed, error.to_string()))?;
+    Ok(Session::new(id, keys, Role::Client))
+}
+
+async fn sbp_handshake(
+    options: &ClientOptions,
+    mut session: Session,
+    transport: &mut Transport<Stream>,
+) -> Result<(Session, String), Error> {
+    let own = session
+        .seal(session::hello(&options.peer_id))
+        .map_err(|error| Error::sbrp(SbrpErrorCode::HandshakeFailed, error.to_string()))?;
+    transport.send(own).await.map_err(|ended| Error::dropped(ended.why))?;
+    let mut data = expect(transport, session.id(), Expected::Data).await?;
+    let plaintext = session.open(&mut data)?;
+    match session::read_hello(plaintext) {
+        Ok(remote) => Ok((session, remote)),
+        Err(error) => {
+            if let Ok(frame) = session.seal(session::refusal(&error)) {
+                // The remote may be gone already; the refusal is a courtesy.
+                let _ = tokio::time::timeout(Duration::from_secs(1), transport.send(frame)).await;
+            }
+            Err(Error::Protocol(ProtocolError::Handshake(error.to_string())))
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Expected {
+    Accept,
+    Data,
+}
+
+/// The next frame of the handshake. Pings are answered, pongs skipped, a Control frame is an error, anything else fails.
+async fn expect(transport: &mut Transport<Stream>, id: SessionId, expected: Expected) -> Result<Vec<u8>, Error> {
+    loop {
+        let message = transport.receive().await.map_err(|ended| Error::dropped(ended.why))?;
+        match (Frame::decode(&message), expected) {
+            (Ok(Frame::HandshakeAccept { session, .. }), Expected::Accept) if session == id => return Ok(message),
+            (Ok(Frame::Data { session, .. }), Expected::Data) if session == id => return Ok(message),
+            (Ok(Frame::Ping(bytes)), _) => {
+                let pong = sbrp::encode_pong(bytes);
+                transport.send(pong).await.map_err(|ended| Error::dropped(ended.why))?;
+            }
+            (Ok(Frame::Pong(_)), _) => {}
+            (Ok(Frame::Control { code, .. }), _) => return Err(Error::control(code)),
+            (Ok(_), _) => {
+                let message = "a frame came that does not belong to the handshake";
+                return Err(Error::sbrp(SbrpErrorCode::HandshakeFailed, message));
+            }
+            (Err(error), _) => {
+                return Err(Error::sbrp(SbrpErrorCode::HandshakeFailed, format!("undecodable frame: {error}")));
+            }
+        }
+    }
+}

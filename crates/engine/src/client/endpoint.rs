@@ -1,0 +1,184 @@
+//! What stands behind a client's connection: the one session and its conversation (section 5, "Client").
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use sideband_protocol::sbrp::{self, ControlCode, Frame};
+
+use crate::error::{Error, SbrpErrorCode};
+use crate::host::{Host, Id, PeerEvent, PeerState};
+use crate::link::{BAD_FRAMES_LIMIT, Endpoint};
+use crate::peer::core::{Flow, PeerCore};
+use crate::peer::policy::PeerPolicy;
+use crate::peer::{Command, Outgoing, Routed};
+use crate::session::Session;
+
+pub(super) struct ClientEndpoint {
+    host: Arc<dyn Host>,
+    core: PeerCore,
+    session: Option<Session>,
+    remote: String,
+    state: PeerState,
+    /// SBP frames that are not sealed yet, in order.
+    plain: Vec<Outgoing>,
+    /// Answers to the relay's Pings.
+    pongs: Vec<Vec<u8>>,
+    bad_frames: u32,
+    closing: bool,
+}
+
+/// What an inbound message is, without the borrow that opening it in place would collide with.
+enum Inbound {
+    Data,
+    Pong(Vec<u8>),
+    Control(ControlCode),
+    Nothing,
+    Foreign,
+}
+
+impl ClientEndpoint {
+    pub(super) fn new(id: Id, policy: PeerPolicy, host: Arc<dyn Host>) -> Self {
+        Self {
+            core: PeerCore::new(id, policy, Arc::clone(&host), Flow::Down),
+            host,
+            session: None,
+            remote: String::new(),
+            state: PeerState::Connecting,
+            plain: Vec::new(),
+            pongs: Vec::new(),
+            bad_frames: 0,
+            closing: false,
+        }
+    }
+
+    /// A session is active.
+    pub(super) fn start(&mut self, session: Session, remote: String) {
+        self.session = Some(session);
+        self.remote = remote;
+        self.bad_frames = 0;
+        self.activate();
+    }
+
+    /// The connection is lost: its session is wiped.
+    pub(super) fn stop(&mut self) {
+        self.session = None;
+        self.plain.clear();
+        self.pongs.clear();
+        self.core.disconnect();
+    }
+
+    /// The end.
+    pub(super) fn close(&mut self) {
+        self.session = None;
+        self.core.close();
+    }
+
+    fn activate(&mut self) {
+        self.enter(PeerState::Active);
+        self.core.activate(&mut self.plain);
+    }
+
+    fn enter(&mut self, state: PeerState) {
+        self.state = state;
+        let remote = (state == PeerState::Active).then_some(self.remote.as_str());
+        self.host.peer(self.core.id(), PeerEvent::State { state, remote, error: None });
+    }
+
+    /// Section 5, "Client": what a Control frame does to an active or paused session.
+    fn control(&mut self, code: ControlCode) -> Result<(), Error> {
+        match code {
+            ControlCode::SESSION_PAUSED if self.state == PeerState::Active => {
+                self.core.pause();
+                self.enter(PeerState::Paused);
+            }
+            ControlCode::SESSION_RESUMED if self.state == PeerState::Paused => self.activate(),
+            ControlCode::SESSION_PAUSED
+            | ControlCode::SESSION_RESUMED
+            | ControlCode::SESSION_PENDING
+            | ControlCode::SESSION_ENDED => {}
+            ControlCode::RATE_LIMITED => self.core.unhandled(&Error::control(code)),
+            code => return Err(Error::control(code)),
+        }
+        Ok(())
+    }
+
+    fn classify(&mut self, message: &[u8]) -> Result<Inbound, Error> {
+        let own = self.session.as_ref().map(Session::id);
+        let inbound = match Frame::decode(message) {
+            Ok(Frame::Data { session, .. }) if Some(session) == own => Inbound::Data,
+            Ok(Frame::Ping(bytes)) => Inbound::Pong(sbrp::encode_pong(bytes)),
+            Ok(Frame::Pong(_)) => Inbound::Nothing,
+            Ok(Frame::Control { code, .. }) => Inbound::Control(code),
+            Ok(_) => Inbound::Foreign,
+            Err(error) => {
+                self.bad_frames += 1;
+                let error = Error::sbrp(SbrpErrorCode::MalformedFrame, format!("undecodable frame: {error}"));
+                if self.bad_frames == BAD_FRAMES_LIMIT {
+                    return Err(error);
+                }
+                self.core.unhandled(&error);
+                return Ok(Inbound::Nothing);
+            }
+        };
+        self.bad_frames = 0;
+        Ok(inbound)
+    }
+}
+
+impl Endpoint for ClientEndpoint {
+    fn receive(&mut self, _now: Instant, mut message: Vec<u8>) -> Result<(), Error> {
+        match self.classify(&message)? {
+            Inbound::Data => {
+                let Some(session) = &mut self.session else { return Ok(()) };
+                let plaintext = session.open(&mut message)?;
+                self.core.receive(plaintext, &mut self.plain).map_err(Error::Protocol)
+            }
+            Inbound::Pong(pong) => {
+                self.pongs.push(pong);
+                Ok(())
+            }
+            Inbound::Control(code) => self.control(code),
+            Inbound::Nothing => Ok(()),
+            Inbound::Foreign => {
+                let message = "skipped a frame that does not belong to this session";
+                self.core.unhandled(&Error::sbrp(SbrpErrorCode::MalformedFrame, message));
+                Ok(())
+            }
+        }
+    }
+
+    fn command(&mut self, now: Instant, (_, command): Routed) -> Result<(), Error> {
+        if matches!(command, Command::Close) {
+            self.closing = true;
+        }
+        self.core
+            .command(now, command, &mut self.plain)
+            .map_err(|_| Error::dropped("more answers waited for the paused session than may be kept"))
+    }
+
+    fn abandon(&mut self) {
+        self.closing = true;
+    }
+
+    fn expire(&mut self, now: Instant) {
+        self.core.expire(now);
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        self.core.next_deadline()
+    }
+
+    fn take_outbound(&mut self, messages: &mut Vec<Vec<u8>>) -> Result<(), Error> {
+        messages.append(&mut self.pongs);
+        if let Some(session) = &mut self.session {
+            for frame in self.plain.drain(..) {
+                messages.push(session.seal(frame).map_err(|error| Error::dropped(error.to_string()))?);
+            }
+        }
+        Ok(())
+    }
+
+    fn is_closing(&self) -> bool {
+        self.closing
+    }
+}

@@ -1,0 +1,324 @@
+//! What stands behind a daemon's link: all its sessions (section 5, "Daemon").
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use sideband_protocol::handshake;
+use sideband_protocol::identity::IdentityKeyPair;
+use sideband_protocol::sbrp::{self, ControlCode, Frame, SessionId, Signal, SignalReason};
+
+use super::sessions::{Entry, Phase, Sessions};
+use crate::error::{Error, ProtocolError, SbrpErrorCode};
+use crate::host::{DaemonEvent, Host, Id, PeerEvent, PeerState};
+use crate::link::{BAD_FRAMES_LIMIT, Endpoint};
+use crate::peer::core::{Flow, PeerCore};
+use crate::peer::policy::PeerPolicy;
+use crate::peer::{Command, Mailbox, PeerHandle, Routed};
+use crate::random;
+use crate::session::{self, Role, Session};
+
+/// Sessions of one daemon: about what its link can serve, and an end to what a hostile relay can make it keep.
+const MAX_SESSIONS: usize = 10_000;
+
+/// What a daemon's sessions have in common.
+pub(super) struct Settings {
+    pub(super) identity: IdentityKeyPair,
+    pub(super) peer_id: String,
+    pub(super) policy: PeerPolicy,
+    pub(super) handshake_timeout: Duration,
+    pub(super) resume_grace: Duration,
+}
+
+pub(super) struct DaemonEndpoint {
+    id: Id,
+    settings: Settings,
+    host: Arc<dyn Host>,
+    mailbox: Mailbox,
+    daemon_id: String,
+    sessions: Sessions,
+    /// Whole messages that are not Data: signals, accepts, pongs. They go out before Data.
+    control: Vec<Vec<u8>>,
+    bad_frames: u32,
+    link_up: bool,
+    /// When sessions that wait for the link are given up.
+    grace_ends: Option<Instant>,
+    closing: bool,
+}
+
+impl DaemonEndpoint {
+    pub(super) fn new(id: Id, settings: Settings, host: Arc<dyn Host>, mailbox: Mailbox) -> Self {
+        Self {
+            id,
+            settings,
+            host,
+            mailbox,
+            daemon_id: String::new(),
+            sessions: Sessions::new(),
+            control: Vec::new(),
+            bad_frames: 0,
+            link_up: false,
+            grace_ends: None,
+            closing: false,
+        }
+    }
+
+    /// The link stands. Sessions that outlived the last one are told to the relay; their state is intact, because it is
+    /// the very same object.
+    pub(super) fn link_up(&mut self, daemon_id: &str) {
+        daemon_id.clone_into(&mut self.daemon_id);
+        self.bad_frames = 0;
+        self.link_up = true;
+        self.grace_ends = None;
+        for id in self.sessions.ids() {
+            let Some(entry) = self.sessions.get_mut(id) else { continue };
+            self.control.push(sbrp::encode_signal(id, Signal::Ready, SignalReason::None));
+            entry.core.activate(&mut entry.plain);
+            Self::tell(&*self.host, entry.core.id(), PeerState::Active, None);
+            self.sessions.touched(id);
+        }
+    }
+
+    /// The link dropped. With `resumable`, open sessions wait for the next one.
+    pub(super) fn link_down(&mut self, now: Instant, resumable: bool) {
+        self.link_up = false;
+        self.control.clear();
+        for id in self.sessions.ids() {
+            let Some(entry) = self.sessions.get_mut(id) else { continue };
+            if resumable && entry.phase == Phase::Open {
+                entry.core.pause();
+                Self::tell(&*self.host, entry.core.id(), PeerState::Paused, None);
+            } else {
+                self.end(id, None);
+            }
+        }
+        if resumable {
+            self.grace_ends = Some(now + self.settings.resume_grace);
+        }
+    }
+
+    /// Ends every session, telling each client why.
+    pub(super) fn close_all(&mut self, reason: SignalReason) {
+        for id in self.sessions.ids() {
+            self.control.push(sbrp::encode_signal(id, Signal::Close, reason));
+            self.end(id, None);
+        }
+    }
+
+    /// Ends every session without a word: there is no link to say it on.
+    pub(super) fn drop_all(&mut self) {
+        for id in self.sessions.ids() {
+            self.end(id, None);
+        }
+    }
+
+    fn tell(host: &dyn Host, peer: Id, state: PeerState, error: Option<&Error>) {
+        host.peer(peer, PeerEvent::State { state, remote: None, error });
+    }
+
+    /// Wipes a session; its peer, if it ever became one, is closed.
+    fn end(&mut self, id: SessionId, error: Option<&Error>) {
+        let Some(mut entry) = self.sessions.remove(id) else { return };
+        if entry.phase == Phase::Open {
+            entry.core.close();
+            Self::tell(&*self.host, entry.core.id(), PeerState::Closed, error);
+            self.host.peer(entry.core.id(), PeerEvent::Gone);
+        } else if let Some(error) = error {
+            self.host.daemon(self.id, DaemonEvent::Unhandled { error });
+        }
+    }
+
+    /// Ends a session that failed, and says so to its client; the link and the other sessions go on.
+    fn fail(&mut self, id: SessionId, error: &Error) {
+        self.control.push(sbrp::encode_signal(id, Signal::Close, SignalReason::Error));
+        self.end(id, Some(error));
+    }
+
+    /// Ends a session because its owner wants it: what was sent before still goes out, then the client is told.
+    fn disconnect(&mut self, id: SessionId) {
+        if let Some(entry) = self.sessions.get_mut(id)
+            && self.link_up
+        {
+            let frames = entry.plain.drain(..);
+            self.control.extend(frames.filter_map(|frame| entry.session.seal(frame).ok()));
+            self.control.push(sbrp::encode_signal(id, Signal::Close, SignalReason::None));
+        }
+        self.end(id, None);
+    }
+
+    fn unhandled(&self, error: &Error) {
+        self.host.daemon(self.id, DaemonEvent::Unhandled { error });
+    }
+
+    /// A client's HandshakeInit. One for a live session replaces it: the relay let a new client in.
+    fn handshake(&mut self, now: Instant, id: SessionId, init: &[u8]) {
+        self.end(id, None);
+        if self.sessions.len() >= MAX_SESSIONS {
+            self.control.push(sbrp::encode_signal(id, Signal::Close, SignalReason::Policy));
+            let message = format!("refused a session: {MAX_SESSIONS} are open already");
+            self.unhandled(&Error::sbrp(SbrpErrorCode::HandshakeFailed, message));
+            return;
+        }
+        match handshake::accept(&self.settings.identity, &self.daemon_id, random::secret(), init) {
+            Ok((accept, keys)) => {
+                self.control.push(sbrp::encode_handshake_accept(id, &accept));
+                let core = PeerCore::new(Id::next(), self.settings.policy, Arc::clone(&self.host), Flow::Active);
+                let phase = Phase::Greeting(now + self.settings.handshake_timeout);
+                let mut entry = Entry::new(Session::new(id, keys, Role::Daemon), core, phase);
+                entry.plain.push(session::hello(&self.settings.peer_id));
+                self.sessions.insert(entry);
+            }
+            Err(error) => {
+                self.control.push(sbrp::encode_signal(id, Signal::Close, SignalReason::Error));
+                self.unhandled(&Error::sbrp(SbrpErrorCode::HandshakeFailed, error.to_string()));
+            }
+        }
+    }
+
+    /// A session's Data. Frames of unknown sessions are ignored: their client just left.
+    fn data(&mut self, id: SessionId, message: &mut [u8]) {
+        let Some(entry) = self.sessions.get_mut(id) else { return };
+        let received = match entry.session.open(message) {
+            Err(error) => Err(error),
+            Ok(plaintext) if entry.phase == Phase::Open => {
+                entry.core.receive(plaintext, &mut entry.plain).map_err(Error::Protocol)
+            }
+            Ok(plaintext) => match session::read_hello(plaintext) {
+                Ok(remote) => {
+                    entry.phase = Phase::Open;
+                    let peer = PeerHandle::new(entry.core.id(), self.mailbox.clone());
+                    self.host.daemon(self.id, DaemonEvent::Connection { peer, remote: &remote });
+                    Ok(())
+                }
+                Err(error) => {
+                    if let Ok(frame) = entry.session.seal(session::refusal(&error)) {
+                        self.control.push(frame);
+                    }
+                    Err(Error::Protocol(ProtocolError::Handshake(error.to_string())))
+                }
+            },
+        };
+        match received {
+            Ok(()) => self.sessions.touched(id),
+            Err(Error::Protocol(ProtocolError::Closed { .. })) => {
+                self.control.push(sbrp::encode_signal(id, Signal::Close, SignalReason::None));
+                self.end(id, None);
+            }
+            Err(error) => self.fail(id, &error),
+        }
+    }
+
+    fn control(&mut self, session: u64, code: ControlCode) -> Result<(), Error> {
+        match (SessionId::new(session), code) {
+            (Some(id), ControlCode::SESSION_ENDED) => self.end(id, None),
+            (None, ControlCode::RATE_LIMITED) => self.unhandled(&Error::control(code)),
+            (None, code) => return Err(Error::control(code)),
+            // What concerns one session only is no reason to drop the link.
+            (Some(_), code) => self.unhandled(&Error::control(code)),
+        }
+        Ok(())
+    }
+
+    fn bad_frame(&mut self, error: &sbrp::FrameError) -> Result<(), Error> {
+        self.bad_frames += 1;
+        let error = Error::sbrp(SbrpErrorCode::MalformedFrame, format!("undecodable frame: {error}"));
+        if self.bad_frames == BAD_FRAMES_LIMIT {
+            return Err(error);
+        }
+        self.unhandled(&error);
+        Ok(())
+    }
+}
+
+impl Endpoint for DaemonEndpoint {
+    fn receive(&mut self, now: Instant, mut message: Vec<u8>) -> Result<(), Error> {
+        let frame = match Frame::decode(&message) {
+            Ok(frame) => frame,
+            Err(error) => return self.bad_frame(&error),
+        };
+        self.bad_frames = 0;
+        match frame {
+            Frame::Data { session, .. } => self.data(session, &mut message),
+            Frame::HandshakeInit { session, payload } => self.handshake(now, session, payload),
+            Frame::Control { session, code, .. } => return self.control(session, code),
+            Frame::Ping(bytes) => self.control.push(sbrp::encode_pong(bytes)),
+            Frame::Pong(_) => {}
+            Frame::HandshakeAccept { .. } | Frame::Signal { .. } => {
+                let message = "skipped a frame that no relay sends to a daemon";
+                self.unhandled(&Error::sbrp(SbrpErrorCode::MalformedFrame, message));
+            }
+        }
+        Ok(())
+    }
+
+    fn command(&mut self, now: Instant, (peer, command): Routed) -> Result<(), Error> {
+        if peer == self.id {
+            self.closing |= matches!(command, Command::Close);
+            return Ok(());
+        }
+        let Some(id) = self.sessions.of_peer(peer) else { return Ok(()) };
+        if matches!(command, Command::Close) {
+            self.disconnect(id);
+            return Ok(());
+        }
+        let Some(entry) = self.sessions.get_mut(id) else { return Ok(()) };
+        if entry.core.command(now, command, &mut entry.plain).is_err() {
+            let error = Error::dropped("more answers waited for the paused session than may be kept");
+            self.fail(id, &error);
+        }
+        self.sessions.touched(id);
+        Ok(())
+    }
+
+    fn abandon(&mut self) {
+        self.closing = true;
+    }
+
+    fn expire(&mut self, now: Instant) {
+        if self.grace_ends.is_some_and(|ends| ends <= now) {
+            self.grace_ends = None;
+            self.drop_all();
+        }
+        while let Some(id) = self.sessions.due(now) {
+            let Some(entry) = self.sessions.get_mut(id) else { continue };
+            match entry.phase {
+                Phase::Greeting(deadline) if deadline <= now => {
+                    let message = "a client's handshake did not finish in time";
+                    self.fail(id, &Error::sbrp(SbrpErrorCode::HandshakeTimeout, message));
+                }
+                Phase::Greeting(_) => {}
+                Phase::Open => entry.core.expire(now),
+            }
+            self.sessions.touched(id);
+        }
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        self.sessions.next_deadline().into_iter().chain(self.grace_ends).min()
+    }
+
+    fn take_outbound(&mut self, messages: &mut Vec<Vec<u8>>) -> Result<(), Error> {
+        messages.append(&mut self.control);
+        for id in self.sessions.take_ready() {
+            let Some(entry) = self.sessions.get_mut(id) else { continue };
+            let mut sealed = Ok(());
+            for frame in entry.plain.drain(..) {
+                sealed = entry.session.seal(frame).map(|message| messages.push(message));
+                if sealed.is_err() {
+                    break;
+                }
+            }
+            if let Err(error) = sealed {
+                self.fail(id, &Error::dropped(error.to_string()));
+            }
+        }
+        if self.closing {
+            self.close_all(SignalReason::Shutdown);
+        }
+        messages.append(&mut self.control);
+        Ok(())
+    }
+
+    fn is_closing(&self) -> bool {
+        self.closing
+    }
+}

@@ -1,0 +1,197 @@
+//! The caller's end of a peer: builds the whole frame on the calling thread and puts it into the owner task's inbox.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use sideband_protocol::event;
+use sideband_protocol::rpc;
+use sideband_protocol::sbp::{self, FrameId, Subject};
+use sideband_protocol::session::{MAX_PLAINTEXT, SEALED_PREFIX};
+use tokio::sync::mpsc;
+
+use super::Refused;
+use crate::host::{CallId, Id};
+use crate::random;
+
+/// Bytes that may wait in one connection's inbox: far more than a burst needs, far less than a heap.
+const INBOX_LIMIT: usize = 64 << 20;
+
+/// What an envelope adds to its payload at most, method or event name not counted.
+const ENVELOPE_ROOM: usize = 160;
+
+/// An SBP frame on its way out, with room in front for the SBRP header and the nonce.
+#[derive(Debug)]
+pub(crate) struct Outgoing(pub(crate) Vec<u8>);
+
+impl Outgoing {
+    fn message(id: FrameId, subject: Subject<'_>, room: usize) -> Self {
+        let mut frame = Vec::with_capacity(SEALED_PREFIX + ENVELOPE_ROOM + room);
+        frame.resize(SEALED_PREFIX, 0);
+        sbp::write_message_head(&mut frame, id, subject);
+        Self(frame)
+    }
+
+    /// Any SBP frame that is not a message.
+    pub(crate) fn frame(frame: &sbp::Frame<'_>) -> Self {
+        let mut bytes = vec![0; SEALED_PREFIX];
+        frame.encode(&mut bytes);
+        Self(bytes)
+    }
+
+    /// The size of the plaintext.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len() - SEALED_PREFIX
+    }
+
+    fn checked(self) -> Result<Self, Refused> {
+        if self.len() > MAX_PLAINTEXT { Err(Refused::TooLarge) } else { Ok(self) }
+    }
+}
+
+/// What a caller wants of the owner task.
+#[derive(Debug)]
+pub(crate) enum Command {
+    Call { call: CallId, cid: FrameId, timeout: Duration, frame: Outgoing },
+    Cancel { call: CallId },
+    Respond { frame: Outgoing },
+    Emit { frame: Outgoing },
+    Close,
+}
+
+impl Command {
+    fn size(&self) -> usize {
+        match self {
+            Self::Call { frame, .. } | Self::Respond { frame } | Self::Emit { frame } => frame.0.len(),
+            Self::Cancel { .. } | Self::Close => 0,
+        }
+    }
+}
+
+/// A command and the peer it is for.
+pub(crate) type Routed = (Id, Command);
+
+/// The sending end of an owner task's inbox.
+#[derive(Clone, Debug)]
+pub(crate) struct Mailbox {
+    queue: mpsc::UnboundedSender<Routed>,
+    waiting: Arc<AtomicUsize>,
+}
+
+/// The receiving end. The queue itself has no limit; the bytes in it do ([`INBOX_LIMIT`]).
+#[derive(Debug)]
+pub(crate) struct Inbox {
+    queue: mpsc::UnboundedReceiver<Routed>,
+    waiting: Arc<AtomicUsize>,
+}
+
+impl Inbox {
+    pub(crate) fn new() -> (Mailbox, Self) {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let waiting = Arc::new(AtomicUsize::new(0));
+        (Mailbox { queue: sender, waiting: Arc::clone(&waiting) }, Self { queue: receiver, waiting })
+    }
+
+    /// The next command; `None` once every handle is gone.
+    pub(crate) fn poll(&mut self, cx: &mut std::task::Context<'_>) -> std::task::Poll<Option<Routed>> {
+        let next = std::task::ready!(self.queue.poll_recv(cx));
+        if let Some((_, command)) = &next {
+            self.waiting.fetch_sub(command.size(), Ordering::Relaxed);
+        }
+        std::task::Poll::Ready(next)
+    }
+}
+
+impl Mailbox {
+    pub(crate) fn send(&self, peer: Id, command: Command) -> Result<(), Refused> {
+        let size = command.size();
+        if size > 0 && self.waiting.fetch_add(size, Ordering::Relaxed) + size > INBOX_LIMIT {
+            self.waiting.fetch_sub(size, Ordering::Relaxed);
+            return Err(Refused::Overflow);
+        }
+        self.queue.send((peer, command)).map_err(|_| Refused::Closed)
+    }
+}
+
+/// A peer as its callers see it. Every method returns at once; what comes of it reaches the [`Host`](crate::host::Host).
+#[derive(Clone, Debug)]
+pub struct PeerHandle {
+    id: Id,
+    mailbox: Mailbox,
+}
+
+impl PeerHandle {
+    pub(crate) fn new(id: Id, mailbox: Mailbox) -> Self {
+        Self { id, mailbox }
+    }
+
+    /// The peer's number, as in the events about it.
+    pub fn id(&self) -> Id {
+        self.id
+    }
+
+    /// Calls `method` with `params` (JSON text). The outcome comes as a `Result` or `Failure` event with this `call`
+    /// number, at the latest after `timeout`.
+    ///
+    /// # Errors
+    /// Where the call cannot even wait: too large, too deep, too much waiting, closed. No event follows then.
+    pub fn call(&self, call: CallId, method: &str, params: Option<&str>, timeout: Duration) -> Result<(), Refused> {
+        check_depth(params)?;
+        let cid = random::frame_id();
+        let mut frame = Outgoing::message(cid, Subject::Rpc, method.len() + params.map_or(0, str::len));
+        rpc::write_request(&mut frame.0, method, params, cid);
+        self.mailbox.send(self.id, Command::Call { call, cid, timeout, frame: frame.checked()? })
+    }
+
+    /// Forgets a call: takes it out of the queue, or ignores its answer. No event follows.
+    pub fn cancel(&self, call: CallId) {
+        // A peer that is gone has no calls.
+        let _ = self.mailbox.send(self.id, Command::Cancel { call });
+    }
+
+    /// Answers a request with `result` (JSON text).
+    ///
+    /// # Errors
+    /// As for [`PeerHandle::call`]; the caller may then answer with an error instead.
+    pub fn respond(&self, cid: FrameId, result: Option<&str>) -> Result<(), Refused> {
+        check_depth(result)?;
+        let mut frame = Outgoing::message(random::frame_id(), Subject::Rpc, result.map_or(0, str::len));
+        rpc::write_success(&mut frame.0, cid, result);
+        self.mailbox.send(self.id, Command::Respond { frame: frame.checked()? })
+    }
+
+    /// Answers a request with an error: 1101, or an application's code from 2000 up (section 4).
+    ///
+    /// # Errors
+    /// As for [`PeerHandle::call`].
+    pub fn respond_error(&self, cid: FrameId, code: i64, message: &str, data: Option<&str>) -> Result<(), Refused> {
+        check_depth(data)?;
+        let mut frame = Outgoing::message(random::frame_id(), Subject::Rpc, message.len() + data.map_or(0, str::len));
+        rpc::write_error(&mut frame.0, cid, code, message, data);
+        self.mailbox.send(self.id, Command::Respond { frame: frame.checked()? })
+    }
+
+    /// Emits an event with `data` (JSON text): now when active, later when there is a connection again, never when closed.
+    ///
+    /// # Errors
+    /// As for [`PeerHandle::call`], and for a name that section 4 refuses.
+    pub fn emit(&self, name: &str, data: Option<&str>) -> Result<(), Refused> {
+        if !event::is_valid_name(name) {
+            return Err(Refused::InvalidName);
+        }
+        check_depth(data)?;
+        let mut frame = Outgoing::message(random::frame_id(), Subject::Event, name.len() + data.map_or(0, str::len));
+        rpc::write_notification(&mut frame.0, name, data);
+        self.mailbox.send(self.id, Command::Emit { frame: frame.checked()? })
+    }
+
+    /// Ends the conversation. [`PeerEvent::Gone`](crate::host::PeerEvent::Gone) follows.
+    pub fn close(&self) {
+        // A peer that is gone is closed.
+        let _ = self.mailbox.send(self.id, Command::Close);
+    }
+}
+
+fn check_depth(json: Option<&str>) -> Result<(), Refused> {
+    if json.is_some_and(rpc::exceeds_nesting) { Err(Refused::TooDeep) } else { Ok(()) }
+}

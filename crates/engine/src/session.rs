@@ -1,0 +1,80 @@
+//! One encrypted session: its id, its keys, and the SBP handshake inside.
+
+use sideband_protocol::sbp::{Frame, Hello, HelloError};
+use sideband_protocol::sbrp::{HEADER_LEN, SessionId};
+use sideband_protocol::session::{OpenError, Opener, SealError, Sealer, SessionKeys};
+
+use crate::error::{Error, SbrpErrorCode};
+use crate::peer::Outgoing;
+use crate::random;
+
+/// Which side of the session this is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Role {
+    Client,
+    Daemon,
+}
+
+pub(crate) struct Session {
+    id: SessionId,
+    sealer: Sealer,
+    opener: Opener,
+}
+
+impl Session {
+    pub(crate) fn new(id: SessionId, keys: SessionKeys, role: Role) -> Self {
+        let (sealer, opener) = match role {
+            Role::Client => keys.into_client(),
+            Role::Daemon => keys.into_daemon(),
+        };
+        Self { id, sealer, opener }
+    }
+
+    pub(crate) fn id(&self) -> SessionId {
+        self.id
+    }
+
+    /// Makes a complete SBRP Data frame of an SBP frame, in place.
+    pub(crate) fn seal(&mut self, frame: Outgoing) -> Result<Vec<u8>, SealError> {
+        let mut bytes = frame.0;
+        self.sealer.seal(self.id, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Opens a complete SBRP Data frame in place and gives its plaintext.
+    pub(crate) fn open<'a>(&mut self, message: &'a mut [u8]) -> Result<&'a [u8], Error> {
+        let opened = self.opener.open(&mut message[HEADER_LEN..]).map_err(|error| {
+            let code = match error {
+                OpenError::DecryptFailed => SbrpErrorCode::DecryptFailed,
+                OpenError::SequenceError => SbrpErrorCode::SequenceError,
+            };
+            Error::sbrp(code, error.to_string())
+        })?;
+        if opened.gap > 0 {
+            // Frames were lost on the way, after a resume say; what did come is good.
+            tracing::warn!(missing = opened.gap, "gap in a session's sequence");
+        }
+        Ok(opened.plaintext)
+    }
+}
+
+/// This side's SBP handshake (section 3), the first frame of a session.
+pub(crate) fn hello(peer_id: &str) -> Outgoing {
+    let data = Hello::new(peer_id).encode();
+    Outgoing::frame(&Frame::Handshake { id: random::frame_id(), data: &data })
+}
+
+/// Reads the remote's first frame, which must be its SBP handshake, and gives its peer id.
+pub(crate) fn read_hello(plaintext: &[u8]) -> Result<String, HelloError> {
+    match Frame::decode(plaintext) {
+        Ok(Frame::Handshake { data, .. }) => Hello::decode(data).map(|hello| hello.peer_id),
+        Ok(_) => Err(HelloError::ProtocolViolation("the first frame is no handshake")),
+        Err(_) => Err(HelloError::ProtocolViolation("the first frame does not decode")),
+    }
+}
+
+/// The error frame that answers a refused handshake.
+pub(crate) fn refusal(error: &HelloError) -> Outgoing {
+    let message = error.to_string();
+    Outgoing::frame(&Frame::Error { id: random::frame_id(), code: error.code(), message: &message, details: &[] })
+}
