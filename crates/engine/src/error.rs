@@ -171,6 +171,9 @@ pub enum Error {
     /// The host's callback failed.
     #[error("{}", .0.message)]
     Callback(CallbackError),
+    /// A value that has no JSON form, or another shape than expected; the caller's fault.
+    #[error("{0}")]
+    Value(String),
     /// A panic was caught; a fault of ours.
     #[error("internal fault: {0}")]
     Internal(String),
@@ -248,7 +251,7 @@ impl Error {
             Self::Sbrp { code, .. } => code.is_fatal(),
             Self::Api { fatal, .. } => *fatal,
             Self::Callback(error) => error.fatal,
-            Self::Protocol(_) | Self::Rpc { .. } | Self::Network { .. } | Self::Internal(_) => false,
+            Self::Protocol(_) | Self::Value(_) | Self::Rpc { .. } | Self::Network { .. } | Self::Internal(_) => false,
         }
     }
 }

@@ -46,7 +46,7 @@ pub enum PeerState {
 }
 
 /// Something happened to a peer.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub enum PeerEvent<'a> {
     /// Another state; `remote` is the other side's peer id where the state is `Active`.
     State {

@@ -19,6 +19,7 @@ pub mod host;
 mod link;
 pub mod peer;
 pub mod random;
+pub mod sdk;
 pub mod secret;
 mod session;
 mod timers;

@@ -49,5 +49,5 @@ pub(crate) fn unit() -> f64 {
 pub(crate) fn peer_id() -> String {
     let mut id = [0; 16];
     fill(&mut id);
-    FrameId(id).to_hex().to_string()
+    FrameId(id).to_hex()
 }

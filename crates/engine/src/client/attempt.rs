@@ -8,7 +8,7 @@ use sideband_protocol::sbrp::{self, Frame, SessionId};
 
 use super::{ClientOptions, Ticket};
 use crate::cloud;
-use crate::dial::Stream;
+use crate::dial::{DialError, Stream};
 use crate::error::{Error, ProtocolError, SbrpErrorCode};
 use crate::random;
 use crate::session::{self, Role, Session};
@@ -24,12 +24,13 @@ pub(super) struct Connected {
 
 /// Opens the WebSocket that the ticket is for.
 pub(super) async fn dial(options: &ClientOptions, ticket: &Ticket) -> Result<Transport<Stream>, Error> {
-    let socket = options.dialer.websocket(&ticket.relay_url, &ticket.token).await.map_err(refused_upgrade)?;
+    let socket =
+        options.dialer.websocket(&ticket.relay_url, &ticket.token).await.map_err(|error| refused_upgrade(&error))?;
     Ok(Transport::new(socket))
 }
 
 /// A relay that refuses the token says by the status what its Control frames would say by the code.
-fn refused_upgrade(error: crate::dial::DialError) -> Error {
+fn refused_upgrade(error: &DialError) -> Error {
     let code = match error.status {
         Some(401) => sbrp::ControlCode::UNAUTHORIZED,
         Some(403) => sbrp::ControlCode::FORBIDDEN,
@@ -79,14 +80,12 @@ async fn sbrp_handshake(
     let verified = handshake
         .verify(daemon_id, &accept[sbrp::HEADER_LEN..], pin.as_ref())
         .map_err(|error| Error::sbrp(SbrpErrorCode::HandshakeFailed, error.to_string()))?;
-    match tokio::time::timeout_at(deadline, trust::settle(&options.trust, &*options.store, &verified)).await {
-        Ok(settled) => settled?,
+    let settled = tokio::time::timeout_at(deadline, trust::settle(&options.trust, &*options.store, &verified)).await;
+    settled.unwrap_or_else(|_| {
         // Whoever was asked has not said yes.
-        Err(_) => {
-            let message = "nobody answered in time whether to trust the daemon's identity";
-            return Err(Error::sbrp(SbrpErrorCode::HandshakeFailed, message));
-        }
-    }
+        let message = "nobody answered in time whether to trust the daemon's identity";
+        Err(Error::sbrp(SbrpErrorCode::HandshakeFailed, message))
+    })?;
     let keys = verified.into_keys().map_err(|error| Error::sbrp(SbrpErrorCode::HandshakeFailed, error.to_string()))?;
     Ok(Session::new(id, keys, Role::Client))
 }

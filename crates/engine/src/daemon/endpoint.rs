@@ -149,7 +149,7 @@ impl DaemonEndpoint {
         self.host.daemon(self.id, DaemonEvent::Unhandled { error });
     }
 
-    /// A client's HandshakeInit. One for a live session replaces it: the relay let a new client in.
+    /// A client's `HandshakeInit`. One for a live session replaces it: the relay let a new client in.
     fn handshake(&mut self, now: Instant, id: SessionId, init: &[u8]) {
         self.end(id, None);
         if self.sessions.len() >= MAX_SESSIONS {
@@ -218,7 +218,7 @@ impl DaemonEndpoint {
         Ok(())
     }
 
-    fn bad_frame(&mut self, error: &sbrp::FrameError) -> Result<(), Error> {
+    fn bad_frame(&mut self, error: sbrp::FrameError) -> Result<(), Error> {
         self.bad_frames += 1;
         let error = Error::sbrp(SbrpErrorCode::MalformedFrame, format!("undecodable frame: {error}"));
         if self.bad_frames == BAD_FRAMES_LIMIT {
@@ -233,7 +233,7 @@ impl Endpoint for DaemonEndpoint {
     fn receive(&mut self, now: Instant, mut message: Vec<u8>) -> Result<(), Error> {
         let frame = match Frame::decode(&message) {
             Ok(frame) => frame,
-            Err(error) => return self.bad_frame(&error),
+            Err(error) => return self.bad_frame(error),
         };
         self.bad_frames = 0;
         match frame {

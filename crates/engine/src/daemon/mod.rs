@@ -131,7 +131,7 @@ pub fn listen(runtime: &tokio::runtime::Handle, options: DaemonOptions, host: Ar
     let daemon = Daemon {
         id,
         source: options.source,
-        daemon_id: options.daemon_id,
+        expected: options.daemon_id,
         dialer: options.dialer,
         endpoint: DaemonEndpoint::new(id, settings, Arc::clone(&host), mailbox.clone()),
         host: Arc::clone(&host),
@@ -153,7 +153,8 @@ pub fn listen(runtime: &tokio::runtime::Handle, options: DaemonOptions, host: Ar
 struct Daemon {
     id: Id,
     source: Arc<dyn PresenceSource>,
-    daemon_id: Option<String>,
+    /// The daemon id that the caller gave.
+    expected: Option<String>,
     dialer: Dialer,
     endpoint: DaemonEndpoint,
     host: Arc<dyn Host>,
@@ -192,7 +193,7 @@ impl Daemon {
     /// Lives from link to link; gives the error that ended it, if it was not its owner.
     async fn connect_and_reconnect(&mut self) -> Option<Error> {
         loop {
-            let opening = open(&*self.source, &self.dialer, self.daemon_id.as_deref(), self.listening);
+            let opening = open(&*self.source, &self.dialer, self.expected.as_deref(), self.listening);
             let delay = match attend(&mut self.endpoint, &mut self.inbox, &*self.host, opening).await? {
                 Ok(opened) => self.live(opened).await?,
                 Err(Failed::Fatal(error)) => return Some(error),
