@@ -95,3 +95,6 @@ fn permitted(answer: Result<bool, CallbackError>, code: SbrpErrorCode, message: 
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

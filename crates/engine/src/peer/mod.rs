@@ -6,6 +6,8 @@ mod handle;
 mod held;
 mod pending;
 pub mod policy;
+#[cfg(test)]
+mod tests;
 
 pub use handle::PeerHandle;
 pub(crate) use handle::{Command, Inbox, Mailbox, Outgoing, Routed};
