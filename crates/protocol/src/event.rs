@@ -53,11 +53,7 @@ impl Pattern {
                 _ => is_valid_segment(segment),
             };
         }
-        if is_valid {
-            Ok(Self(text.into()))
-        } else {
-            Err(InvalidPattern)
-        }
+        if is_valid { Ok(Self(text.into())) } else { Err(InvalidPattern) }
     }
 
     /// The text it was read from.

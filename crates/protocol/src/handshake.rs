@@ -57,9 +57,7 @@ pub struct ClientHandshake {
 impl ClientHandshake {
     /// Starts with 32 secret random bytes that serve this handshake only.
     pub fn start(ephemeral: Zeroizing<[u8; 32]>) -> Self {
-        Self {
-            ephemeral: Ephemeral::new(ephemeral),
-        }
+        Self { ephemeral: Ephemeral::new(ephemeral) }
     }
 
     /// The payload of the `HandshakeInit` frame.
@@ -83,15 +81,8 @@ impl ClientHandshake {
         pin: Option<&PublicKey>,
     ) -> Result<VerifiedAccept, HandshakeError> {
         let accept = Accept::parse(accept_payload)?;
-        let exchange = Exchange {
-            daemon_id,
-            client: &self.ephemeral.public,
-            daemon: &accept.ephemeral,
-        };
-        accept
-            .identity
-            .verify(&exchange.signed(), &accept.signature)
-            .map_err(|_| HandshakeError::BadSignature)?;
+        let exchange = Exchange { daemon_id, client: &self.ephemeral.public, daemon: &accept.ephemeral };
+        accept.identity.verify(&exchange.signed(), &accept.signature).map_err(|_| HandshakeError::BadSignature)?;
         let transcript = exchange.transcript(&accept.signature);
         let pin = match pin {
             None => PinMatch::None,
@@ -99,10 +90,7 @@ impl ClientHandshake {
             Some(pinned) => PinMatch::Differs { pinned: *pinned },
         };
         Ok(VerifiedAccept {
-            identity: VerifiedIdentity {
-                public_key: accept.identity,
-                daemon_id: daemon_id.to_owned(),
-            },
+            identity: VerifiedIdentity { public_key: accept.identity, daemon_id: daemon_id.to_owned() },
             pin,
             ephemeral: self.ephemeral,
             daemon: accept.ephemeral,
@@ -188,16 +176,8 @@ pub struct DaemonHandshake<'a> {
 
 impl<'a> DaemonHandshake<'a> {
     /// Starts with 32 secret random bytes that serve this handshake only.
-    pub fn new(
-        identity: &'a IdentityKeyPair,
-        daemon_id: &'a str,
-        ephemeral: Zeroizing<[u8; 32]>,
-    ) -> Self {
-        Self {
-            identity,
-            daemon_id,
-            ephemeral: Ephemeral::new(ephemeral),
-        }
+    pub fn new(identity: &'a IdentityKeyPair, daemon_id: &'a str, ephemeral: Zeroizing<[u8; 32]>) -> Self {
+        Self { identity, daemon_id, ephemeral: Ephemeral::new(ephemeral) }
     }
 
     /// Answers a `HandshakeInit`'s payload: gives the payload of the `HandshakeAccept` frame, and
@@ -206,28 +186,15 @@ impl<'a> DaemonHandshake<'a> {
     /// # Errors
     ///
     /// [`HandshakeError::MalformedInit`], [`HandshakeError::LowOrder`].
-    pub fn accept(
-        self,
-        init_payload: &[u8],
-    ) -> Result<([u8; HANDSHAKE_ACCEPT_LEN], SessionKeys), HandshakeError> {
+    pub fn accept(self, init_payload: &[u8]) -> Result<([u8; HANDSHAKE_ACCEPT_LEN], SessionKeys), HandshakeError> {
         let client = <[u8; HANDSHAKE_INIT_LEN]>::try_from(init_payload)
-            .map_err(|_| HandshakeError::MalformedInit {
-                len: init_payload.len(),
-            })?
+            .map_err(|_| HandshakeError::MalformedInit { len: init_payload.len() })?
             .into();
         let shared = self.ephemeral.agree(&client)?;
-        let exchange = Exchange {
-            daemon_id: self.daemon_id,
-            client: &client,
-            daemon: &self.ephemeral.public,
-        };
+        let exchange = Exchange { daemon_id: self.daemon_id, client: &client, daemon: &self.ephemeral.public };
         let signature = self.identity.sign(&exchange.signed());
         let keys = SessionKeys::derive(shared.as_bytes(), &exchange.transcript(&signature));
-        let accept = Accept {
-            identity: self.identity.public_key(),
-            ephemeral: self.ephemeral.public,
-            signature,
-        };
+        let accept = Accept { identity: self.identity.public_key(), ephemeral: self.ephemeral.public, signature };
         Ok((accept.encode(), keys))
     }
 }
@@ -259,11 +226,7 @@ impl Accept {
         let (identity, rest) = payload.split_first_chunk::<32>().ok_or(malformed)?;
         let (ephemeral, rest) = rest.split_first_chunk::<32>().ok_or(malformed)?;
         let signature = rest.try_into().map_err(|_| malformed)?;
-        Ok(Self {
-            identity: PublicKey::from_bytes(*identity),
-            ephemeral: EphemeralPublic::from(*ephemeral),
-            signature,
-        })
+        Ok(Self { identity: PublicKey::from_bytes(*identity), ephemeral: EphemeralPublic::from(*ephemeral), signature })
     }
 
     fn encode(&self) -> [u8; HANDSHAKE_ACCEPT_LEN] {
@@ -296,10 +259,7 @@ impl Exchange<'_> {
     }
 
     fn transcript(&self, signature: &[u8; 64]) -> [u8; 32] {
-        self.hash(TRANSCRIPT_LABEL)
-            .chain_update(signature)
-            .finalize()
-            .into()
+        self.hash(TRANSCRIPT_LABEL).chain_update(signature).finalize().into()
     }
 }
 
@@ -310,10 +270,7 @@ struct Ephemeral {
 }
 
 impl Ephemeral {
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "one ephemeral secret serves one handshake"
-    )]
+    #[expect(clippy::needless_pass_by_value, reason = "one ephemeral secret serves one handshake")]
     fn new(secret: Zeroizing<[u8; 32]>) -> Self {
         let secret = StaticSecret::from(*secret);
         let public = EphemeralPublic::from(&secret);
@@ -322,10 +279,6 @@ impl Ephemeral {
 
     fn agree(&self, other: &EphemeralPublic) -> Result<SharedSecret, HandshakeError> {
         let shared = self.secret.diffie_hellman(other);
-        if shared.was_contributory() {
-            Ok(shared)
-        } else {
-            Err(HandshakeError::LowOrder)
-        }
+        if shared.was_contributory() { Ok(shared) } else { Err(HandshakeError::LowOrder) }
     }
 }

@@ -41,8 +41,7 @@ impl PublicKey {
         if key.to_edwards().compress().as_bytes() != &self.0 {
             return Err(NotSigned);
         }
-        key.verify_strict(message, &Signature::from_bytes(signature))
-            .map_err(|_| NotSigned)
+        key.verify_strict(message, &Signature::from_bytes(signature)).map_err(|_| NotSigned)
     }
 }
 

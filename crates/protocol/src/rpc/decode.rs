@@ -47,49 +47,29 @@ impl<'a> Envelope<'a> {
     /// # Errors
     ///
     /// [`EnvelopeError`].
-    pub fn decode(
-        subject: Subject<'_>,
-        _frame: FrameId,
-        data: &'a [u8],
-    ) -> Result<Self, EnvelopeError> {
+    pub fn decode(subject: Subject<'_>, _frame: FrameId, data: &'a [u8]) -> Result<Self, EnvelopeError> {
         let not_an_object = EnvelopeError::Invalid("not a JSON object");
         let text = std::str::from_utf8(data).map_err(|_| not_an_object)?;
         let members: Members<'a> = serde_json::from_str(text).map_err(|_| not_an_object)?;
         let of = |expected: Subject<'_>| {
-            if subject == expected {
-                Ok(())
-            } else {
-                Err(EnvelopeError::SubjectMismatch)
-            }
+            if subject == expected { Ok(()) } else { Err(EnvelopeError::SubjectMismatch) }
         };
         match &*string(members.t, "t is no string")? {
             "r" => {
                 of(Subject::Rpc)?;
                 let method = string(members.m, "m is no string")?;
-                Ok(Self::Request {
-                    method,
-                    params: members.p,
-                    cid: cid(members.cid)?,
-                })
+                Ok(Self::Request { method, params: members.p, cid: cid(members.cid)? })
             }
             "R" => {
                 of(Subject::Rpc)?;
-                Ok(Self::Success {
-                    cid: cid(members.cid)?,
-                    result: members.result,
-                })
+                Ok(Self::Success { cid: cid(members.cid)?, result: members.result })
             }
             "E" => {
                 of(Subject::Rpc)?;
                 let cid = cid(members.cid)?;
                 let code = number(members.code, "code is no number")?;
                 let message = string(members.message, "message is no string")?;
-                Ok(Self::Error {
-                    cid,
-                    code,
-                    message,
-                    data: members.data,
-                })
+                Ok(Self::Error { cid, code, message, data: members.data })
             }
             "N" => {
                 of(Subject::Event)?;
@@ -97,10 +77,7 @@ impl<'a> Envelope<'a> {
                 if !event::is_valid_name(&name) {
                     return Err(EnvelopeError::Invalid("e is no event name"));
                 }
-                Ok(Self::Notification {
-                    name,
-                    data: members.d,
-                })
+                Ok(Self::Notification { name, data: members.d })
             }
             _ => Err(EnvelopeError::Invalid("unknown t")),
         }
@@ -112,9 +89,7 @@ fn string<'a>(json: Option<&'a str>, wrong: &'static str) -> Result<Cow<'a, str>
     let json = json.filter(|json| json.starts_with('"')).ok_or(wrong)?;
     if json.contains('\\') {
         // Half a surrogate pair, which JSON allows and a Rust string does not, ends here.
-        return serde_json::from_str(json)
-            .map(Cow::Owned)
-            .map_err(|_| wrong);
+        return serde_json::from_str(json).map(Cow::Owned).map_err(|_| wrong);
     }
     Ok(Cow::Borrowed(&json[1..json.len() - 1]))
 }

@@ -22,9 +22,7 @@ impl<'a> Frame<'a> {
         let id = FrameId(reader.array("shorter than its header")?);
         let timestamp = match flags {
             0 => None,
-            FLAG_TIMESTAMP => Some(i64::from_le_bytes(
-                reader.array("shorter than its timestamp")?,
-            )),
+            FLAG_TIMESTAMP => Some(i64::from_le_bytes(reader.array("shorter than its timestamp")?)),
             _ => return Err(InvalidFrame("unknown flags")),
         };
         match kind {
@@ -32,32 +30,16 @@ impl<'a> Frame<'a> {
             kind::MESSAGE => {
                 let subject = reader.text("a subject that is cut off or no UTF-8")?;
                 let subject = Subject::parse(subject).ok_or(InvalidFrame("unknown subject"))?;
-                Ok(Self::Message {
-                    id,
-                    timestamp,
-                    subject,
-                    data: reader.0,
-                })
+                Ok(Self::Message { id, timestamp, subject, data: reader.0 })
             }
             kind::ACK => {
-                let acked = reader
-                    .0
-                    .try_into()
-                    .map_err(|_| InvalidFrame("an ack is one id"))?;
-                Ok(Self::Ack {
-                    id,
-                    acked: FrameId(acked),
-                })
+                let acked = reader.0.try_into().map_err(|_| InvalidFrame("an ack is one id"))?;
+                Ok(Self::Ack { id, acked: FrameId(acked) })
             }
             kind::ERROR => {
                 let code = u16::from_le_bytes(reader.array("an error without a code")?);
                 let message = reader.text("an error message that is cut off or no UTF-8")?;
-                Ok(Self::Error {
-                    id,
-                    code,
-                    message,
-                    details: reader.0,
-                })
+                Ok(Self::Error { id, code, message, details: reader.0 })
             }
             _ => Err(InvalidFrame("unknown kind")),
         }
@@ -75,10 +57,7 @@ fn control(id: FrameId, mut reader: Reader<'_>) -> Result<Frame<'_>> {
         op::PONG => Ok(Frame::Pong { id }),
         op::CLOSE => {
             let reason = utf8(data, "a close reason that is no UTF-8")?;
-            Ok(Frame::Close {
-                id,
-                reason: (!reason.is_empty()).then_some(reason),
-            })
+            Ok(Frame::Close { id, reason: (!reason.is_empty()).then_some(reason) })
         }
         _ => Err(InvalidFrame("unknown op")),
     }
@@ -97,10 +76,8 @@ impl<'a> Reader<'a> {
     /// A length (u32), then as many bytes of UTF-8.
     fn text(&mut self, wrong: &'static str) -> Result<&'a str> {
         let len = u32::from_le_bytes(self.array(wrong)?);
-        let (text, rest) = usize::try_from(len)
-            .ok()
-            .and_then(|len| self.0.split_at_checked(len))
-            .ok_or(InvalidFrame(wrong))?;
+        let (text, rest) =
+            usize::try_from(len).ok().and_then(|len| self.0.split_at_checked(len)).ok_or(InvalidFrame(wrong))?;
         self.0 = rest;
         utf8(text, wrong)
     }

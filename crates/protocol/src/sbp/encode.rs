@@ -25,12 +25,7 @@ impl Frame<'_> {
                 out.push(op::CLOSE);
                 out.extend_from_slice(reason.unwrap_or_default().as_bytes());
             }
-            Self::Message {
-                id,
-                timestamp,
-                subject,
-                data,
-            } => {
+            Self::Message { id, timestamp, subject, data } => {
                 head(out, kind::MESSAGE, id, timestamp);
                 text(out, subject.as_str());
                 out.extend_from_slice(data);
@@ -39,12 +34,7 @@ impl Frame<'_> {
                 head(out, kind::ACK, id, None);
                 out.extend_from_slice(&acked.0);
             }
-            Self::Error {
-                id,
-                code,
-                message,
-                details,
-            } => {
+            Self::Error { id, code, message, details } => {
                 head(out, kind::ERROR, id, None);
                 out.extend_from_slice(&code.to_le_bytes());
                 text(out, message);
@@ -56,22 +46,12 @@ impl Frame<'_> {
 
 /// Appends a message without timestamp up to its data, which the caller appends itself.
 pub fn write_message_head(out: &mut Vec<u8>, id: FrameId, subject: Subject<'_>) {
-    Frame::Message {
-        id,
-        timestamp: None,
-        subject,
-        data: &[],
-    }
-    .encode(out);
+    Frame::Message { id, timestamp: None, subject, data: &[] }.encode(out);
 }
 
 fn head(out: &mut Vec<u8>, kind: u8, id: FrameId, timestamp: Option<i64>) {
     out.push(kind);
-    out.push(if timestamp.is_some() {
-        FLAG_TIMESTAMP
-    } else {
-        0
-    });
+    out.push(if timestamp.is_some() { FLAG_TIMESTAMP } else { 0 });
     out.extend_from_slice(&id.0);
     if let Some(timestamp) = timestamp {
         out.extend_from_slice(&timestamp.to_le_bytes());

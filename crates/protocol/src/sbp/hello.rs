@@ -42,10 +42,7 @@ impl HelloError {
 impl Hello {
     /// An introduction without capabilities beyond the protocol's version.
     pub fn new(peer_id: impl Into<String>) -> Self {
-        Self {
-            peer_id: peer_id.into(),
-            caps: Vec::new(),
-        }
+        Self { peer_id: peer_id.into(), caps: Vec::new() }
     }
 
     /// Reads the data of a [`Frame::Handshake`](super::Frame::Handshake). Unknown members are
@@ -70,9 +67,7 @@ impl Hello {
             Some(Value::String(peer_id)) if !peer_id.is_empty() => peer_id,
             _ => return Err(ProtocolViolation("peerId is no string, or empty")),
         };
-        let caps = hello
-            .remove("caps")
-            .map_or(Ok(Vec::new()), serde_json::from_value);
+        let caps = hello.remove("caps").map_or(Ok(Vec::new()), serde_json::from_value);
         let caps = caps.map_err(|_| ProtocolViolation("caps is no array of strings"))?;
         if !hello.get("metadata").is_none_or(Value::is_object) {
             return Err(ProtocolViolation("metadata is no object"));

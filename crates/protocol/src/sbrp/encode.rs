@@ -1,8 +1,8 @@
 //! Writing frames.
 
 use super::{
-    ControlCode, FrameType, HANDSHAKE_ACCEPT_LEN, HANDSHAKE_INIT_LEN, HEADER_LEN, MAX_PAYLOAD,
-    MAX_PING_LEN, SessionId, Signal, SignalReason,
+    ControlCode, FrameType, HANDSHAKE_ACCEPT_LEN, HANDSHAKE_INIT_LEN, HEADER_LEN, MAX_PAYLOAD, MAX_PING_LEN, SessionId,
+    Signal, SignalReason,
 };
 
 /// Writes a frame's header into the first [`HEADER_LEN`] bytes of `out`. `session` is 0 where the
@@ -38,20 +38,13 @@ pub fn encode_handshake_init(session: SessionId, payload: &[u8; HANDSHAKE_INIT_L
 }
 
 /// A daemon's answer, from [`handshake::accept`](crate::handshake::accept).
-pub fn encode_handshake_accept(
-    session: SessionId,
-    payload: &[u8; HANDSHAKE_ACCEPT_LEN],
-) -> Vec<u8> {
+pub fn encode_handshake_accept(session: SessionId, payload: &[u8; HANDSHAKE_ACCEPT_LEN]) -> Vec<u8> {
     encode(FrameType::HandshakeAccept, session.get(), &[payload])
 }
 
 /// A daemon's word to the relay about one session.
 pub fn encode_signal(session: SessionId, signal: Signal, reason: SignalReason) -> Vec<u8> {
-    encode(
-        FrameType::Signal,
-        session.get(),
-        &[&[signal as u8, reason as u8]],
-    )
+    encode(FrameType::Signal, session.get(), &[&[signal as u8, reason as u8]])
 }
 
 /// A Ping with up to [`MAX_PING_LEN`] bytes that its Pong gives back.
@@ -60,10 +53,7 @@ pub fn encode_signal(session: SessionId, signal: Signal, reason: SignalReason) -
 ///
 /// When there are more bytes than that.
 pub fn encode_ping(opaque: &[u8]) -> Vec<u8> {
-    assert!(
-        opaque.len() <= MAX_PING_LEN,
-        "a Ping carries at most {MAX_PING_LEN} bytes"
-    );
+    assert!(opaque.len() <= MAX_PING_LEN, "a Ping carries at most {MAX_PING_LEN} bytes");
     encode(FrameType::Ping, 0, &[opaque])
 }
 
@@ -73,10 +63,7 @@ pub fn encode_ping(opaque: &[u8]) -> Vec<u8> {
 ///
 /// When there are more than [`MAX_PING_LEN`] bytes, which no decoded Ping has.
 pub fn encode_pong(opaque: &[u8]) -> Vec<u8> {
-    assert!(
-        opaque.len() <= MAX_PING_LEN,
-        "a Pong carries at most {MAX_PING_LEN} bytes"
-    );
+    assert!(opaque.len() <= MAX_PING_LEN, "a Pong carries at most {MAX_PING_LEN} bytes");
     encode(FrameType::Pong, 0, &[opaque])
 }
 

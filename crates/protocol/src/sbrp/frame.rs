@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use super::{
-    ControlCode, FrameType, HANDSHAKE_ACCEPT_LEN, HANDSHAKE_INIT_LEN, HEADER_LEN, MAX_PAYLOAD,
-    MAX_PING_LEN, MIN_DATA_LEN, SessionId, Signal, SignalReason,
+    ControlCode, FrameType, HANDSHAKE_ACCEPT_LEN, HANDSHAKE_INIT_LEN, HEADER_LEN, MAX_PAYLOAD, MAX_PING_LEN,
+    MIN_DATA_LEN, SessionId, Signal, SignalReason,
 };
 
 /// One decoded frame, borrowing its payload from the message.
@@ -109,11 +109,7 @@ impl<'a> Envelope<'a> {
         }
         let frame_type = FrameType::from_byte(type_byte).ok_or(FrameError::InvalidFrameType)?;
         let session = u64::from_be_bytes([s0, s1, s2, s3, s4, s5, s6, s7]);
-        Ok(Self {
-            frame_type,
-            session,
-            payload,
-        })
+        Ok(Self { frame_type, session, payload })
     }
 
     fn session(&self) -> Result<SessionId, FrameError> {
@@ -121,11 +117,7 @@ impl<'a> Envelope<'a> {
     }
 
     fn no_session(&self) -> Result<(), FrameError> {
-        if self.session == 0 {
-            Ok(())
-        } else {
-            Err(FrameError::InvalidSessionId)
-        }
+        if self.session == 0 { Ok(()) } else { Err(FrameError::InvalidSessionId) }
     }
 }
 
@@ -162,11 +154,7 @@ impl<'a> Frame<'a> {
         let payload = envelope.payload;
         // The size checks that are the endpoints' business.
         let endpoint_wants = |fits: bool| {
-            if fits || reader == Reader::Relay {
-                Ok(())
-            } else {
-                Err(FrameError::MalformedFrame)
-            }
+            if fits || reader == Reader::Relay { Ok(()) } else { Err(FrameError::MalformedFrame) }
         };
         Ok(match envelope.frame_type {
             FrameType::HandshakeInit => {
@@ -189,11 +177,7 @@ impl<'a> Frame<'a> {
                 let &[signal, reason] = payload else {
                     return Err(FrameError::MalformedFrame);
                 };
-                Self::Signal {
-                    session,
-                    signal: Signal::from_byte(signal),
-                    reason: SignalReason::from_byte(reason),
-                }
+                Self::Signal { session, signal: Signal::from_byte(signal), reason: SignalReason::from_byte(reason) }
             }
             FrameType::Ping => {
                 envelope.no_session()?;
@@ -242,9 +226,5 @@ impl<'a> Frame<'a> {
 }
 
 fn ping_bytes(payload: &[u8]) -> Result<&[u8], FrameError> {
-    if payload.len() <= MAX_PING_LEN {
-        Ok(payload)
-    } else {
-        Err(FrameError::MalformedFrame)
-    }
+    if payload.len() <= MAX_PING_LEN { Ok(payload) } else { Err(FrameError::MalformedFrame) }
 }

@@ -19,8 +19,8 @@ mod session_id;
 
 pub use control::ControlCode;
 pub use encode::{
-    encode_control, encode_handshake_accept, encode_handshake_init, encode_ping, encode_pong,
-    encode_signal, write_header,
+    encode_control, encode_handshake_accept, encode_handshake_init, encode_ping, encode_pong, encode_signal,
+    write_header,
 };
 pub use frame::{Frame, FrameError};
 pub use session_id::SessionId;
@@ -81,10 +81,7 @@ impl FrameType {
 
     /// Whether frames of this type belong to a session, so that their id is never 0.
     pub fn is_session_bound(self) -> bool {
-        matches!(
-            self,
-            Self::HandshakeInit | Self::HandshakeAccept | Self::Data | Self::Signal
-        )
+        matches!(self, Self::HandshakeInit | Self::HandshakeAccept | Self::Data | Self::Signal)
     }
 }
 

@@ -23,12 +23,7 @@ pub(super) trait Aead {
     fn seal(&self, nonce: [u8; NONCE_LEN], text: &mut [u8]) -> [u8; TAG_LEN];
 
     /// Verifies, then decrypts in place. A forged `text` is left in an unspecified state.
-    fn open(
-        &self,
-        nonce: [u8; NONCE_LEN],
-        text: &mut [u8],
-        tag: [u8; TAG_LEN],
-    ) -> Result<(), Forged>;
+    fn open(&self, nonce: [u8; NONCE_LEN], text: &mut [u8], tag: [u8; TAG_LEN]) -> Result<(), Forged>;
 }
 
 #[cfg(feature = "ring")]
@@ -38,44 +33,50 @@ pub(super) use reference::RustCrypto as Cipher;
 
 #[cfg(feature = "ring")]
 mod fast {
+    use std::hint::black_box;
+
     use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
 
     use super::{Aead, Forged, Key, NONCE_LEN, TAG_LEN};
 
-    /// Keeps the bytes and not ring's key, which nothing wipes: that one lives for one call.
-    pub(in super::super) struct Ring(Key);
+    /// Boxed, so that moving a session leaves no copies of the key behind.
+    pub(in super::super) struct Ring(Box<LessSafeKey>);
 
     impl Ring {
-        fn key(&self) -> LessSafeKey {
-            let key = UnboundKey::new(&CHACHA20_POLY1305, &*self.0);
+        fn key(bytes: &[u8; 32]) -> LessSafeKey {
+            let key = UnboundKey::new(&CHACHA20_POLY1305, bytes);
             LessSafeKey::new(key.expect("32 bytes are a key of this algorithm"))
+        }
+
+        /// ring does not wipe its keys, so this puts another one in the place of this one.
+        pub(in super::super) fn wipe(&mut self) {
+            *self.0 = Self::key(&[0; 32]);
+            // As far as the compiler knows, somebody looks: the write above has to happen.
+            black_box(&mut self.0);
+        }
+    }
+
+    impl Drop for Ring {
+        fn drop(&mut self) {
+            self.wipe();
         }
     }
 
     impl Aead for Ring {
         fn new(key: Key) -> Self {
-            Self(key)
+            Self(Box::new(Self::key(&key)))
         }
 
         fn seal(&self, nonce: [u8; NONCE_LEN], text: &mut [u8]) -> [u8; TAG_LEN] {
             let nonce = Nonce::assume_unique_for_key(nonce);
-            let tag = self
-                .key()
-                .seal_in_place_separate_tag(nonce, Aad::empty(), text);
+            let tag = self.0.seal_in_place_separate_tag(nonce, Aad::empty(), text);
             let tag = tag.expect("a message is far below the cipher's limit of 256 GiB");
-            tag.as_ref()
-                .try_into()
-                .expect("a tag of this algorithm has 16 bytes")
+            tag.as_ref().try_into().expect("a tag of this algorithm has 16 bytes")
         }
 
-        fn open(
-            &self,
-            nonce: [u8; NONCE_LEN],
-            text: &mut [u8],
-            tag: [u8; TAG_LEN],
-        ) -> Result<(), Forged> {
+        fn open(&self, nonce: [u8; NONCE_LEN], text: &mut [u8], tag: [u8; TAG_LEN]) -> Result<(), Forged> {
             let nonce = Nonce::assume_unique_for_key(nonce);
-            self.key()
+            self.0
                 .open_in_place_separate_tag(nonce, Aad::empty(), tag.into(), text, 0..)
                 .map(|_| ())
                 .map_err(|_| Forged)
@@ -84,7 +85,7 @@ mod fast {
 }
 
 #[cfg(any(test, not(feature = "ring")))]
-mod reference {
+pub(super) mod reference {
     use chacha20poly1305::{ChaCha20Poly1305, KeyInit as _, aead::AeadInOut as _};
 
     use super::{Aead, Forged, Key, NONCE_LEN, TAG_LEN};
@@ -97,22 +98,12 @@ mod reference {
         }
 
         fn seal(&self, nonce: [u8; NONCE_LEN], text: &mut [u8]) -> [u8; TAG_LEN] {
-            let tag = self
-                .0
-                .encrypt_inout_detached(&nonce.into(), &[], text.into());
-            tag.expect("a message is far below the cipher's limit of 256 GiB")
-                .into()
+            let tag = self.0.encrypt_inout_detached(&nonce.into(), &[], text.into());
+            tag.expect("a message is far below the cipher's limit of 256 GiB").into()
         }
 
-        fn open(
-            &self,
-            nonce: [u8; NONCE_LEN],
-            text: &mut [u8],
-            tag: [u8; TAG_LEN],
-        ) -> Result<(), Forged> {
-            self.0
-                .decrypt_inout_detached(&nonce.into(), &[], text.into(), &tag.into())
-                .map_err(|_| Forged)
+        fn open(&self, nonce: [u8; NONCE_LEN], text: &mut [u8], tag: [u8; TAG_LEN]) -> Result<(), Forged> {
+            self.0.decrypt_inout_detached(&nonce.into(), &[], text.into(), &tag.into()).map_err(|_| Forged)
         }
     }
 }

@@ -48,10 +48,7 @@ impl SessionKeys {
         Hkdf::<Sha256>::new(Some(transcript), shared_secret)
             .expand(KEYS_INFO, &mut *keys)
             .expect("64 bytes are two blocks of HKDF's 255");
-        let mut session = Self {
-            client_to_daemon: Key::default(),
-            daemon_to_client: Key::default(),
-        };
+        let mut session = Self { client_to_daemon: Key::default(), daemon_to_client: Key::default() };
         session.client_to_daemon.copy_from_slice(&keys[..32]);
         session.daemon_to_client.copy_from_slice(&keys[32..]);
         session
@@ -97,11 +94,7 @@ pub struct Sealer {
 
 impl Sealer {
     fn new(key: Key, direction: Direction) -> Self {
-        Self {
-            cipher: Cipher::new(key),
-            direction,
-            sequence: 0,
-        }
+        Self { cipher: Cipher::new(key), direction, sequence: 0 }
     }
 
     /// The sequence that the next message gets.
@@ -120,9 +113,8 @@ impl Sealer {
     ///
     /// When `frame` is shorter than the prefix.
     pub fn seal(&mut self, session: SessionId, frame: &mut Vec<u8>) -> Result<(), SealError> {
-        let (prefix, plaintext) = frame
-            .split_first_chunk_mut::<SEALED_PREFIX>()
-            .expect("the caller leaves room for the prefix");
+        let (prefix, plaintext) =
+            frame.split_first_chunk_mut::<SEALED_PREFIX>().expect("the caller leaves room for the prefix");
         let len = plaintext.len();
         if len > MAX_PLAINTEXT {
             return Err(SealError::TooLarge { len });
@@ -172,11 +164,7 @@ pub struct Opened<'a> {
 
 impl Opener {
     fn new(key: Key, direction: Direction) -> Self {
-        Self {
-            cipher: Cipher::new(key),
-            direction,
-            window: ReplayWindow::default(),
-        }
+        Self { cipher: Cipher::new(key), direction, window: ReplayWindow::default() }
     }
 
     /// Opens a Data frame's payload in place. The sequence counts as seen only once the tag has
@@ -187,29 +175,17 @@ impl Opener {
     /// [`OpenError::DecryptFailed`], [`OpenError::SequenceError`]; what `payload` holds then is
     /// unspecified.
     pub fn open<'a>(&mut self, payload: &'a mut [u8]) -> Result<Opened<'a>, OpenError> {
-        let (nonce, sealed) = payload
-            .split_first_chunk_mut::<NONCE_LEN>()
-            .ok_or(OpenError::DecryptFailed)?;
-        let (text, tag) = sealed
-            .split_last_chunk_mut::<TAG_LEN>()
-            .ok_or(OpenError::DecryptFailed)?;
+        let (nonce, sealed) = payload.split_first_chunk_mut::<NONCE_LEN>().ok_or(OpenError::DecryptFailed)?;
+        let (text, tag) = sealed.split_last_chunk_mut::<TAG_LEN>().ok_or(OpenError::DecryptFailed)?;
         let [d0, d1, d2, d3, s0, s1, s2, s3, s4, s5, s6, s7] = *nonce;
         if u32::from_be_bytes([d0, d1, d2, d3]) != self.direction as u32 {
             return Err(OpenError::DecryptFailed);
         }
         let sequence = u64::from_be_bytes([s0, s1, s2, s3, s4, s5, s6, s7]);
-        let fresh = self
-            .window
-            .check(sequence)
-            .ok_or(OpenError::SequenceError)?;
-        self.cipher
-            .open(*nonce, text, *tag)
-            .map_err(|_| OpenError::DecryptFailed)?;
+        let fresh = self.window.check(sequence).ok_or(OpenError::SequenceError)?;
+        self.cipher.open(*nonce, text, *tag).map_err(|_| OpenError::DecryptFailed)?;
         let gap = self.window.mark(fresh);
-        Ok(Opened {
-            plaintext: text,
-            gap,
-        })
+        Ok(Opened { plaintext: text, gap })
     }
 }
 
