@@ -96,15 +96,15 @@ pub enum PeerEvent<'a> {
     Gone,
 }
 
-/// Something happened to a daemon.
+/// Something happened to a daemon, or to a direct server.
 #[derive(Debug)]
 pub enum DaemonEvent<'a> {
-    /// The first connection to the relay stands.
+    /// The first connection to the relay stands, or a direct server's port is bound.
     Listening {
-        /// The daemon's id: the one given, or the token's.
+        /// The daemon's id: the one given, or the token's. Empty for a direct server.
         daemon_id: &'a str,
-        /// The relay's URL, without a token.
-        relay_url: &'a str,
+        /// The relay's URL without a token, or a direct server's own.
+        url: &'a str,
     },
     /// It will never listen; the daemon is gone.
     Failed {

@@ -3,7 +3,7 @@
 //!
 //! * [`sdk`] is the way in for a Rust program: `Client`, `Daemon`, `Peer`, with futures and channels.
 //! * [`client::connect`] and [`daemon::listen`] are the engine itself. They tell a [`host::Host`] what happens, from the
-//!   one task that owns a connection; the JavaScript addon is such a host.
+//!   one task that owns a connection; the JavaScript addon is such a host. [`direct::listen`] serves plain SBP on a port.
 //! * [`trust`] decides whom a client believes; [`cloud`] speaks to the control plane; [`dial`] opens sockets.
 //!
 //! The protocol itself (frames, handshake, session cryptography) is the `sideband-protocol` crate, re-exported as
@@ -14,6 +14,7 @@ pub mod client;
 pub mod cloud;
 pub mod daemon;
 pub mod dial;
+pub mod direct;
 pub mod error;
 pub mod host;
 mod link;

@@ -68,6 +68,11 @@ pub(crate) trait Endpoint {
     /// The connection must go.
     fn take_outbound(&mut self, messages: &mut Vec<Vec<u8>>) -> Result<(), Error>;
 
+    /// The keepalive message of this connection's protocol.
+    fn ping(&self) -> Vec<u8> {
+        sbrp::encode_ping(&[])
+    }
+
     /// Whether the owner asked for the end.
     fn is_closing(&self) -> bool;
 }
@@ -218,7 +223,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin, E: Endpoint> Link<'a, S, E> {
         }
         if now >= self.next_ping {
             self.next_ping = now + PING_EVERY;
-            self.transport.queue(sbrp::encode_ping(&[])).map_err(Loss::Ended)?;
+            self.transport.queue(self.endpoint.ping()).map_err(Loss::Ended)?;
         }
         Ok(())
     }

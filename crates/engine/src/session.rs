@@ -1,8 +1,8 @@
-//! One encrypted session: its id, its keys, and the SBP handshake inside.
+//! One session: its id and its keys, or none on a direct connection, and the SBP handshake inside.
 
 use sideband_protocol::sbp::{Frame, Hello, HelloError};
 use sideband_protocol::sbrp::{HEADER_LEN, SessionId};
-use sideband_protocol::session::{OpenError, Opener, SealError, Sealer, SessionKeys};
+use sideband_protocol::session::{OpenError, Opener, SEALED_PREFIX, SealError, Sealer, SessionKeys};
 
 use crate::error::{Error, SbrpErrorCode};
 use crate::peer::Outgoing;
@@ -56,6 +56,39 @@ impl Session {
         }
         Ok(opened.plaintext)
     }
+}
+
+/// What carries a conversation's SBP frames.
+pub(crate) enum Channel {
+    /// An encrypted session through the relay.
+    Sealed(Session),
+    /// A WebSocket of their own, a frame a message.
+    Bare,
+}
+
+impl Channel {
+    /// The WebSocket message of an SBP frame.
+    pub(crate) fn seal(&mut self, frame: Outgoing) -> Result<Vec<u8>, SealError> {
+        match self {
+            Self::Sealed(session) => session.seal(frame),
+            Self::Bare => Ok(frame.0[SEALED_PREFIX..].to_vec()),
+        }
+    }
+
+    /// The SBP frame in a WebSocket message.
+    pub(crate) fn open<'a>(&mut self, message: &'a mut [u8]) -> Result<&'a [u8], Error> {
+        match self {
+            Self::Sealed(session) => session.open(message),
+            Self::Bare => Ok(message),
+        }
+    }
+}
+
+/// An SBP ping as a message of its own.
+pub(crate) fn bare_ping() -> Vec<u8> {
+    let mut message = Vec::new();
+    Frame::Ping { id: random::frame_id() }.encode(&mut message);
+    message
 }
 
 /// This side's SBP handshake (section 3), the first frame of a session.

@@ -5,28 +5,32 @@ use std::time::Duration;
 
 use sideband_protocol::handshake::ClientHandshake;
 use sideband_protocol::sbrp::{self, Frame, SessionId};
+use sideband_protocol::session::SealError;
+use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::{ClientOptions, Ticket};
+use super::{ClientOptions, SessionTicket, Ticket};
 use crate::cloud;
 use crate::dial::{DialError, Stream};
 use crate::error::{Error, ProtocolError, SbrpErrorCode};
 use crate::random;
-use crate::session::{self, Role, Session};
+use crate::session::{self, Channel, Role, Session};
 use crate::transport::Transport;
 use crate::trust;
 
 /// An active session and the WebSocket under it.
 pub(super) struct Connected {
     pub(super) transport: Transport<Stream>,
-    pub(super) session: Session,
+    pub(super) channel: Channel,
     pub(super) remote: String,
 }
 
 /// Opens the WebSocket that the ticket is for.
 pub(super) async fn dial(options: &ClientOptions, ticket: &Ticket) -> Result<Transport<Stream>, Error> {
-    let socket =
-        options.dialer.websocket(&ticket.relay_url, &ticket.token).await.map_err(|error| refused_upgrade(&error))?;
-    Ok(Transport::new(socket))
+    let socket = match ticket {
+        Ticket::Session(ticket) => options.dialer.websocket(&ticket.relay_url, &ticket.token).await,
+        Ticket::Direct(url) => options.dialer.websocket_without_token(url).await,
+    };
+    socket.map(Transport::new).map_err(|error| refused_upgrade(&error))
 }
 
 /// A relay that refuses the token says by the status what its Control frames would say by the code.
@@ -40,18 +44,19 @@ fn refused_upgrade(error: &DialError) -> Error {
     Error::sbrp(SbrpErrorCode::Control(code), error.to_string())
 }
 
-/// Both handshakes, within the time for both.
+/// Both handshakes (a direct connection has the inner one only), within the time for both.
 pub(super) async fn negotiate(
     options: &ClientOptions,
-    ticket: &Ticket,
+    ticket: Ticket,
     mut transport: Transport<Stream>,
 ) -> Result<Connected, Error> {
-    let id = cloud::session_id_from_token(ticket.token.expose())
-        .ok_or_else(|| Error::sbrp(SbrpErrorCode::HandshakeFailed, "the session token names no session (claim sid)"))?;
     let deadline = tokio::time::Instant::now() + options.handshake_timeout;
-    let session = sbrp_handshake(options, ticket, id, &mut transport, deadline).await?;
-    let (session, remote) = in_time(deadline, sbp_handshake(options, session, &mut transport)).await??;
-    Ok(Connected { transport, session, remote })
+    let mut channel = match ticket {
+        Ticket::Session(ticket) => Channel::Sealed(sbrp_handshake(options, &ticket, &mut transport, deadline).await?),
+        Ticket::Direct(_) => Channel::Bare,
+    };
+    let remote = in_time(deadline, sbp_handshake(&options.peer_id, &mut channel, &mut transport)).await??;
+    Ok(Connected { transport, channel, remote })
 }
 
 async fn in_time<T>(deadline: tokio::time::Instant, step: impl Future<Output = T>) -> Result<T, Error> {
@@ -62,11 +67,12 @@ async fn in_time<T>(deadline: tokio::time::Instant, step: impl Future<Output = T
 
 async fn sbrp_handshake(
     options: &ClientOptions,
-    ticket: &Ticket,
-    id: SessionId,
+    ticket: &SessionTicket,
     transport: &mut Transport<Stream>,
     deadline: tokio::time::Instant,
 ) -> Result<Session, Error> {
+    let id = cloud::session_id_from_token(ticket.token.expose())
+        .ok_or_else(|| Error::sbrp(SbrpErrorCode::HandshakeFailed, "the session token names no session (claim sid)"))?;
     let handshake = ClientHandshake::start(random::secret());
     let init = sbrp::encode_handshake_init(id, &handshake.init_payload());
     let accept = in_time(deadline, async {
@@ -90,21 +96,23 @@ async fn sbrp_handshake(
     Ok(Session::new(id, keys, Role::Client))
 }
 
-async fn sbp_handshake(
-    options: &ClientOptions,
-    mut session: Session,
-    transport: &mut Transport<Stream>,
-) -> Result<(Session, String), Error> {
-    let own = session
-        .seal(session::hello(&options.peer_id))
-        .map_err(|error| Error::sbrp(SbrpErrorCode::HandshakeFailed, error.to_string()))?;
+/// The inner handshake: both sides introduce themselves, and neither waits for the other. Gives the remote's peer id.
+pub(crate) async fn sbp_handshake<S: AsyncRead + AsyncWrite + Unpin>(
+    peer_id: &str,
+    channel: &mut Channel,
+    transport: &mut Transport<S>,
+) -> Result<String, Error> {
+    let refused = |error: SealError| Error::sbrp(SbrpErrorCode::HandshakeFailed, error.to_string());
+    let own = channel.seal(session::hello(peer_id)).map_err(refused)?;
     transport.send(own).await.map_err(|ended| Error::dropped(ended.why))?;
-    let mut data = expect(transport, session.id(), Expected::Data).await?;
-    let plaintext = session.open(&mut data)?;
-    match session::read_hello(plaintext) {
-        Ok(remote) => Ok((session, remote)),
+    let mut message = match channel {
+        Channel::Sealed(session) => expect(transport, session.id(), Expected::Data).await?,
+        Channel::Bare => transport.receive().await.map_err(|ended| Error::dropped(ended.why))?,
+    };
+    match session::read_hello(channel.open(&mut message)?) {
+        Ok(remote) => Ok(remote),
         Err(error) => {
-            if let Ok(frame) = session.seal(session::refusal(&error)) {
+            if let Ok(frame) = channel.seal(session::refusal(&error)) {
                 // The remote may be gone already; the refusal is a courtesy.
                 let _ = tokio::time::timeout(Duration::from_secs(1), transport.send(frame)).await;
             }
@@ -120,7 +128,11 @@ enum Expected {
 }
 
 /// The next frame of the handshake. Pings are answered, pongs skipped, a Control frame is an error, anything else fails.
-async fn expect(transport: &mut Transport<Stream>, id: SessionId, expected: Expected) -> Result<Vec<u8>, Error> {
+async fn expect<S: AsyncRead + AsyncWrite + Unpin>(
+    transport: &mut Transport<S>,
+    id: SessionId,
+    expected: Expected,
+) -> Result<Vec<u8>, Error> {
     loop {
         let message = transport.receive().await.map_err(|ended| Error::dropped(ended.why))?;
         match (Frame::decode(&message), expected) {

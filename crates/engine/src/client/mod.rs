@@ -1,7 +1,6 @@
 //! A client: one WebSocket, one session with one daemon, made anew after every loss as the retry policy says.
 
-mod attempt;
-mod endpoint;
+pub(crate) mod attempt;
 mod sources;
 
 use std::panic::AssertUnwindSafe;
@@ -12,18 +11,18 @@ use futures_util::FutureExt;
 use url::Url;
 
 pub(crate) use sources::token_in_query;
-pub use sources::{Account, QuickConnect, RelayEndpoint};
+pub use sources::{Account, Direct, QuickConnect, RelayEndpoint};
 
 use crate::dial::Dialer;
 use crate::error::{CallbackError, Error, PeerErrorCode};
 use crate::host::{Host, Id, PeerEvent, PeerState};
 use crate::link::{self, Link, Loss, attend};
 use crate::peer::policy::{PeerPolicy, RetryPolicy};
+use crate::peer::solo::Solo;
 use crate::peer::{Inbox, PeerHandle};
 use crate::random;
 use crate::secret::Secret;
 use crate::trust::{BoxFuture, IdentityKeyStore, TrustPolicy};
-use endpoint::ClientEndpoint;
 
 /// The time that both handshakes have together (section 2, step 5).
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -31,8 +30,16 @@ pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
 /// A connection that lived this long has proved itself: the next delay starts from the beginning.
 pub(crate) const PROVEN_AFTER: Duration = Duration::from_secs(5);
 
-/// What opens one session: never used twice.
-pub struct Ticket {
+/// What one attempt needs.
+pub enum Ticket {
+    /// An encrypted session through a relay.
+    Session(SessionTicket),
+    /// Plain SBP over a WebSocket of its own (section 3); TLS is the URL's business.
+    Direct(Url),
+}
+
+/// What opens one encrypted session: never used twice.
+pub struct SessionTicket {
     /// The relay's WebSocket URL; its query is kept.
     pub relay_url: Url,
     /// The session token.
@@ -102,7 +109,7 @@ impl ClientOptions {
 pub fn connect(runtime: &tokio::runtime::Handle, options: ClientOptions, host: Arc<dyn Host>) -> PeerHandle {
     let id = Id::next();
     let (mailbox, inbox) = Inbox::new();
-    let endpoint = ClientEndpoint::new(id, options.policy, Arc::clone(&host));
+    let endpoint = Solo::new(id, options.policy, Arc::clone(&host));
     let client = Client { id, options, host: Arc::clone(&host), inbox, endpoint };
     runtime.spawn(async move {
         if AssertUnwindSafe(client.run()).catch_unwind().await.is_err() {
@@ -120,7 +127,7 @@ struct Client {
     options: ClientOptions,
     host: Arc<dyn Host>,
     inbox: Inbox,
-    endpoint: ClientEndpoint,
+    endpoint: Solo,
 }
 
 /// Retries since the last success, and how often the delay has doubled.
@@ -167,14 +174,14 @@ impl Client {
             Err(error) => return Some(error),
         };
         self.enter(PeerState::Negotiating, None);
-        let negotiating = attempt::negotiate(&self.options, &ticket, transport);
+        let negotiating = attempt::negotiate(&self.options, ticket, transport);
         let connected = match attend(&mut self.endpoint, &mut self.inbox, &*self.host, negotiating).await? {
             Ok(connected) => connected,
             Err(error) => return Some(error),
         };
         retries.attempts = 0;
         let since = link::now();
-        self.endpoint.start(connected.session, connected.remote);
+        self.endpoint.start(connected.channel, connected.remote);
         let link = Link::new(connected.transport, &mut self.endpoint, &mut self.inbox, Arc::clone(&self.host));
         let loss = link.drive().await;
         if link::now().duration_since(since) >= PROVEN_AFTER {

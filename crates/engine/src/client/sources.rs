@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use url::Url;
 
-use super::{SessionSource, Ticket, TokenSource};
-use crate::cloud::{Cloud, SessionTicket};
+use super::{SessionSource, SessionTicket, Ticket, TokenSource};
+use crate::cloud::{self, Cloud};
 use crate::error::{Error, PeerErrorCode};
 use crate::secret::Secret;
 use crate::trust::BoxFuture;
@@ -25,8 +25,9 @@ impl SessionSource for Account {
     fn ticket(&self) -> BoxFuture<'_, Result<Ticket, Error>> {
         Box::pin(async {
             let access = self.access_token.token().await?;
-            let SessionTicket { relay_url, token, .. } = self.cloud.create_session(&access, &self.daemon_id).await?;
-            Ok(Ticket { relay_url, token, daemon_id: self.daemon_id.clone() })
+            let cloud::SessionTicket { relay_url, token, .. } =
+                self.cloud.create_session(&access, &self.daemon_id).await?;
+            Ok(Ticket::Session(SessionTicket { relay_url, token, daemon_id: self.daemon_id.clone() }))
         })
     }
 
@@ -52,14 +53,15 @@ impl QuickConnect {
 impl SessionSource for QuickConnect {
     fn ticket(&self) -> BoxFuture<'_, Result<Ticket, Error>> {
         Box::pin(async {
-            let SessionTicket { relay_url, token, daemon_id } = self.cloud.redeem_quick_connect(&self.code).await?;
+            let cloud::SessionTicket { relay_url, token, daemon_id } =
+                self.cloud.redeem_quick_connect(&self.code).await?;
             self.redeemed.store(true, Ordering::Relaxed);
             let daemon_id = daemon_id.ok_or_else(|| Error::Api {
                 status: 500,
                 message: "quickConnect.redeem: the answer names no daemon".into(),
                 fatal: false,
             })?;
-            Ok(Ticket { relay_url, token, daemon_id })
+            Ok(Ticket::Session(SessionTicket { relay_url, token, daemon_id }))
         })
     }
 
@@ -88,8 +90,25 @@ impl SessionSource for RelayEndpoint {
                     Error::peer(PeerErrorCode::PeerClosed, "no session token: neither in the endpoint nor given")
                 })?,
             };
-            Ok(Ticket { relay_url: self.url.clone(), token, daemon_id: self.daemon_id.clone() })
+            let (relay_url, daemon_id) = (self.url.clone(), self.daemon_id.clone());
+            Ok(Ticket::Session(SessionTicket { relay_url, token, daemon_id }))
         })
+    }
+
+    fn is_reusable(&self) -> bool {
+        true
+    }
+}
+
+/// A server that speaks plain SBP, without a relay and without encryption of its own.
+pub struct Direct {
+    /// The server's `ws://` or `wss://` URL.
+    pub url: Url,
+}
+
+impl SessionSource for Direct {
+    fn ticket(&self) -> BoxFuture<'_, Result<Ticket, Error>> {
+        Box::pin(std::future::ready(Ok(Ticket::Direct(self.url.clone()))))
     }
 
     fn is_reusable(&self) -> bool {

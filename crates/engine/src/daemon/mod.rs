@@ -99,6 +99,10 @@ pub struct DaemonHandle {
 }
 
 impl DaemonHandle {
+    pub(crate) fn new(id: Id, mailbox: Mailbox) -> Self {
+        Self { id, mailbox }
+    }
+
     /// The daemon's number, as in the events about it.
     pub fn id(&self) -> Id {
         self.id
@@ -147,7 +151,7 @@ pub fn listen(runtime: &tokio::runtime::Handle, options: DaemonOptions, host: Ar
         host.daemon(id, DaemonEvent::Gone);
         host.flush();
     });
-    DaemonHandle { id, mailbox }
+    DaemonHandle::new(id, mailbox)
 }
 
 struct Daemon {
@@ -216,9 +220,9 @@ impl Daemon {
             self.tell(DaemonEvent::LinkUp);
         } else {
             self.listening = true;
-            let mut relay_url = opened.relay_url;
-            relay_url.set_query(None);
-            let listening = DaemonEvent::Listening { daemon_id: &opened.daemon_id, relay_url: relay_url.as_str() };
+            let mut url = opened.relay_url;
+            url.set_query(None);
+            let listening = DaemonEvent::Listening { daemon_id: &opened.daemon_id, url: url.as_str() };
             self.tell(listening);
         }
         let link = Link::new(opened.transport, &mut self.endpoint, &mut self.inbox, Arc::clone(&self.host));

@@ -178,6 +178,19 @@ impl Dialer {
     ///
     /// A [`DialError`] that names host and phase; `status` is set where the relay refused the upgrade.
     pub async fn websocket(&self, url: &Url, token: &Secret) -> Result<WebSocket, DialError> {
+        self.open(url, Some(token)).await
+    }
+
+    /// Opens a WebSocket to a server that wants no token: one that speaks plain SBP (section 3).
+    ///
+    /// # Errors
+    ///
+    /// As for [`Dialer::websocket`].
+    pub async fn websocket_without_token(&self, url: &Url) -> Result<WebSocket, DialError> {
+        self.open(url, None).await
+    }
+
+    async fn open(&self, url: &Url, token: Option<&Secret>) -> Result<WebSocket, DialError> {
         let target = Target::of(url)?;
         self.connect(&target, url, token).await.map_err(|refusal| match refusal {
             Refusal::Failure(failure) => failure.at(&target.authority),
@@ -215,7 +228,7 @@ impl Dialer {
         self.0.roots.load().await.map_err(|why| DialError::new(Phase::Tls, target::authority(url), why))
     }
 
-    async fn connect(&self, target: &Target<'_>, url: &Url, token: &Secret) -> Result<WebSocket, Refusal> {
+    async fn connect(&self, target: &Target<'_>, url: &Url, token: Option<&Secret>) -> Result<WebSocket, Refusal> {
         let limits = &self.0.deadlines;
         let stream = match self.0.proxies.for_target(target.tls, &target.host.to_string()) {
             None => {
@@ -285,7 +298,7 @@ impl Dialer {
         stream: Stream,
         target: &Target<'_>,
         url: &Url,
-        token: &Secret,
+        token: Option<&Secret>,
     ) -> Result<WebSocket, Refusal> {
         let request = self.request(target, url, token)?;
         let config = Some(websocket_config());
@@ -298,11 +311,11 @@ impl Dialer {
         }
     }
 
-    fn request(&self, target: &Target<'_>, url: &Url, token: &Secret) -> Result<Request, Failure> {
-        let path = if self.0.token_in_header {
-            Zeroizing::new(url[url::Position::BeforePath..url::Position::AfterQuery].to_owned())
-        } else {
-            target::path_with_token(url, token)
+    fn request(&self, target: &Target<'_>, url: &Url, token: Option<&Secret>) -> Result<Request, Failure> {
+        let (in_query, in_header) = if self.0.token_in_header { (None, token) } else { (token, None) };
+        let path = match in_query {
+            Some(token) => target::path_with_token(url, token),
+            None => Zeroizing::new(url[url::Position::BeforePath..url::Position::AfterQuery].to_owned()),
         };
         // tungstenite wants an absolute URI and sends only its path and query.
         let scheme = url.scheme();
@@ -318,7 +331,7 @@ impl Dialer {
             request = request.header(name, value);
         }
         request = request.header(HOST, target.host_header()).header(SEC_WEBSOCKET_KEY, generate_key());
-        if self.0.token_in_header {
+        if let Some(token) = in_header {
             let bearer = Zeroizing::new(format!("Bearer {}", token.expose()));
             let value = HeaderValue::from_str(&bearer);
             let mut value = value.map_err(|_| Failure::new(Phase::Url, "the token cannot be sent in a header"))?;

@@ -1,11 +1,12 @@
 //! One conversation with one remote, whatever carries it: calls in both directions, events, what waits while there is no
-//! connection. [`PeerHandle`] is the caller's end; [`core`] is the owner task's, a state machine without I/O.
+//! connection. [`PeerHandle`] is the caller's end; `core` is the owner task's, a state machine without I/O.
 
 pub(crate) mod core;
 mod handle;
 mod held;
 mod pending;
 pub mod policy;
+pub(crate) mod solo;
 #[cfg(test)]
 mod tests;
 

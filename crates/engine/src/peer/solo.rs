@@ -1,22 +1,23 @@
-//! What stands behind a client's connection: the one session and its conversation (section 5, "Client").
+//! What stands behind a connection with one conversation on it: a client's, through the relay or direct, and each of a
+//! direct server's (section 5, "Client").
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use sideband_protocol::sbrp::{self, ControlCode, Frame};
 
+use super::core::{Flow, PeerCore};
+use super::policy::PeerPolicy;
+use super::{Command, Outgoing, Routed};
 use crate::error::{Error, SbrpErrorCode};
 use crate::host::{Host, Id, PeerEvent, PeerState};
 use crate::link::{BAD_FRAMES_LIMIT, Endpoint};
-use crate::peer::core::{Flow, PeerCore};
-use crate::peer::policy::PeerPolicy;
-use crate::peer::{Command, Outgoing, Routed};
-use crate::session::Session;
+use crate::session::{self, Channel};
 
-pub(super) struct ClientEndpoint {
+pub(crate) struct Solo {
     host: Arc<dyn Host>,
     core: PeerCore,
-    session: Option<Session>,
+    channel: Option<Channel>,
     remote: String,
     state: PeerState,
     /// SBP frames that are not sealed yet, in order.
@@ -36,12 +37,12 @@ enum Inbound {
     Foreign,
 }
 
-impl ClientEndpoint {
-    pub(super) fn new(id: Id, policy: PeerPolicy, host: Arc<dyn Host>) -> Self {
+impl Solo {
+    pub(crate) fn new(id: Id, policy: PeerPolicy, host: Arc<dyn Host>) -> Self {
         Self {
             core: PeerCore::new(id, policy, Arc::clone(&host), Flow::Down),
             host,
-            session: None,
+            channel: None,
             remote: String::new(),
             state: PeerState::Connecting,
             plain: Vec::new(),
@@ -52,24 +53,24 @@ impl ClientEndpoint {
     }
 
     /// A session is active.
-    pub(super) fn start(&mut self, session: Session, remote: String) {
-        self.session = Some(session);
+    pub(crate) fn start(&mut self, channel: Channel, remote: String) {
+        self.channel = Some(channel);
         self.remote = remote;
         self.bad_frames = 0;
         self.activate();
     }
 
     /// The connection is lost: its session is wiped.
-    pub(super) fn stop(&mut self) {
-        self.session = None;
+    pub(crate) fn stop(&mut self) {
+        self.channel = None;
         self.plain.clear();
         self.pongs.clear();
         self.core.disconnect();
     }
 
     /// The end.
-    pub(super) fn close(&mut self) {
-        self.session = None;
+    pub(crate) fn close(&mut self) {
+        self.channel = None;
         self.core.close();
     }
 
@@ -103,9 +104,14 @@ impl ClientEndpoint {
     }
 
     fn classify(&mut self, message: &[u8]) -> Result<Inbound, Error> {
-        let own = self.session.as_ref().map(Session::id);
+        let own = match &self.channel {
+            Some(Channel::Sealed(session)) => session.id(),
+            // A bare SBP frame: the conversation decodes it.
+            Some(Channel::Bare) => return Ok(Inbound::Data),
+            None => return Ok(Inbound::Nothing),
+        };
         let inbound = match Frame::decode(message) {
-            Ok(Frame::Data { session, .. }) if Some(session) == own => Inbound::Data,
+            Ok(Frame::Data { session, .. }) if session == own => Inbound::Data,
             Ok(Frame::Ping(bytes)) => Inbound::Pong(sbrp::encode_pong(bytes)),
             Ok(Frame::Pong(_)) => Inbound::Nothing,
             Ok(Frame::Control { code, .. }) => Inbound::Control(code),
@@ -125,12 +131,12 @@ impl ClientEndpoint {
     }
 }
 
-impl Endpoint for ClientEndpoint {
+impl Endpoint for Solo {
     fn receive(&mut self, _now: Instant, mut message: Vec<u8>) -> Result<(), Error> {
         match self.classify(&message)? {
             Inbound::Data => {
-                let Some(session) = &mut self.session else { return Ok(()) };
-                let plaintext = session.open(&mut message)?;
+                let Some(channel) = &mut self.channel else { return Ok(()) };
+                let plaintext = channel.open(&mut message)?;
                 self.core.receive(plaintext, &mut self.plain).map_err(Error::Protocol)
             }
             Inbound::Pong(pong) => {
@@ -170,12 +176,19 @@ impl Endpoint for ClientEndpoint {
 
     fn take_outbound(&mut self, messages: &mut Vec<Vec<u8>>) -> Result<(), Error> {
         messages.append(&mut self.pongs);
-        if let Some(session) = &mut self.session {
+        if let Some(channel) = &mut self.channel {
             for frame in self.plain.drain(..) {
-                messages.push(session.seal(frame).map_err(|error| Error::dropped(error.to_string()))?);
+                messages.push(channel.seal(frame).map_err(|error| Error::dropped(error.to_string()))?);
             }
         }
         Ok(())
+    }
+
+    fn ping(&self) -> Vec<u8> {
+        match &self.channel {
+            Some(Channel::Bare) => session::bare_ping(),
+            Some(Channel::Sealed(_)) | None => sbrp::encode_ping(&[]),
+        }
     }
 
     fn is_closing(&self) -> bool {
