@@ -1,0 +1,6 @@
+"use strict";
+// `@sideband/cloud/peer/server`
+
+const { listen } = require("../peer.js");
+
+module.exports = { listen };

@@ -1,0 +1,3 @@
+import face from "./peer-server.js";
+
+export const { listen } = face;

@@ -1,0 +1,12 @@
+import face from "./peer.js";
+
+export const {
+  createPeer,
+  sbpNegotiator,
+  PeerError,
+  RpcPeerError,
+  PeerErrorCode,
+  isValidEventName,
+  validatePattern,
+  matchPattern,
+} = face;

@@ -1,0 +1,10 @@
+export {
+  createPeer,
+  sbpNegotiator,
+  PeerError,
+  RpcPeerError,
+  PeerErrorCode,
+  isValidEventName,
+  validatePattern,
+  matchPattern,
+} from "@sideband/cloud/peer";

@@ -1,0 +1,7 @@
+export {
+  relayClientNegotiator,
+  relayDaemonNegotiator,
+  createMemoryIdentityKeyStore,
+  asDaemonId,
+  classifySbrpError,
+} from "@sideband/cloud/peer/sbrp";

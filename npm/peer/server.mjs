@@ -1,0 +1,1 @@
+export { listen } from "@sideband/cloud/peer/server";

@@ -1,0 +1,1 @@
+export * from "@sideband/cloud/secure-relay";

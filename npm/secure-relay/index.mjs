@@ -1,0 +1,7 @@
+export {
+  generateIdentityKeyPair,
+  computeFingerprint,
+  asDaemonId,
+  SbrpError,
+  SbrpErrorCode,
+} from "@sideband/cloud/secure-relay";

@@ -1,0 +1,11 @@
+// Installs and builds what is missing, so that a fresh clone needs no other command first.
+import { exists, fail, install, run } from "./steps.mjs";
+
+install();
+if (!exists("cargo", ["--version"])) {
+  fail(
+    "Rust is missing: `cargo` could not be started.\n" +
+      "  Install Rust 1.85 or newer from https://rustup.rs, open a new terminal, and run this command again.",
+  );
+}
+run(process.execPath, ["scripts/build.mjs"]);
