@@ -101,6 +101,12 @@ impl Peer {
         self.state.borrow().0
     }
 
+    /// Waits until the state is the given one, or `Closed`; gives which. A state that passes quickly may be missed.
+    pub async fn reaches(&mut self, wanted: PeerState) -> PeerState {
+        let reached = |(state, _): &(PeerState, _)| *state == wanted || *state == PeerState::Closed;
+        self.state.wait_for(reached).await.map_or(PeerState::Closed, |now| now.0)
+    }
+
     /// Waits until messages can flow.
     ///
     /// # Errors
