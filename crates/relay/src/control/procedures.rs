@@ -1,0 +1,157 @@
+//! The four procedures of section 7.
+
+use std::sync::Arc;
+
+use hyper::{Method, Request, StatusCode, body::Incoming};
+use serde_json::{Value, json};
+
+use super::{
+    issuer::unix_time,
+    wire::{Answer, ApiError, bearer, json_answer, read_json},
+};
+use crate::{
+    front::Front,
+    random,
+    store::{Access, Daemon},
+};
+
+/// Longest life of a Quick Connect code, and the default, in seconds.
+const MAX_CODE_LIFETIME: u64 = 300;
+
+/// Answers `POST /api/trpc/{procedure}`.
+pub(crate) async fn handle(
+    front: &Arc<Front>,
+    procedure: &str,
+    request: Request<Incoming>,
+) -> Result<Answer, ApiError> {
+    if request.method() != Method::POST {
+        let message = "procedures are called with POST";
+        return Err(ApiError::new(StatusCode::METHOD_NOT_ALLOWED, message));
+    }
+    let output = match procedure {
+        "daemon.renewToken" => renew_token(front, request).await?,
+        "relay.createSession" => create_session(front, request).await?,
+        "quickConnect.create" => create_code(front, request).await?,
+        "quickConnect.redeem" => redeem_code(front, request).await?,
+        _ => return Err(ApiError::not_found("no such procedure")),
+    };
+    let result = json!({ "result": { "data": output } });
+    Ok(json_answer(StatusCode::OK, &result))
+}
+
+async fn renew_token(front: &Front, request: Request<Incoming>) -> Result<Value, ApiError> {
+    let daemon = authenticate_daemon(front, &request).await?;
+    input(request).await?;
+    let token = front.issuer.presence_token(&daemon.id, daemon.valid_from, daemon.max_sessions);
+    Ok(json!({ "presenceToken": token }))
+}
+
+async fn create_session(front: &Front, request: Request<Incoming>) -> Result<Value, ApiError> {
+    let token = bearer(&request).map(str::to_owned);
+    let token = token.ok_or_else(|| ApiError::unauthorized("an access token is required"))?;
+    let input = input(request).await?;
+    let daemon = text(&input, "daemonId")?;
+    match front.store.access(&token, daemon, unix_time()).await? {
+        Access::NoUser => Err(ApiError::unauthorized("the access token is not valid")),
+        Access::NoDaemon => Err(ApiError::not_found("no such daemon")),
+        Access::Denied => Err(ApiError::new(StatusCode::FORBIDDEN, "the user may not reach this daemon")),
+        Access::Granted { user, max_sessions } => Ok(json!({
+            "relayUrl": front.relay_url,
+            "token": front.issuer.session_token(daemon, &user, max_sessions),
+        })),
+    }
+}
+
+async fn create_code(front: &Front, request: Request<Incoming>) -> Result<Value, ApiError> {
+    let daemon = authenticate_daemon(front, &request).await?;
+    let input = input(request).await?;
+    let lifetime = match input.get("ttlSeconds") {
+        None => MAX_CODE_LIFETIME,
+        Some(seconds) => seconds
+            .as_u64()
+            .filter(|seconds| (1..=MAX_CODE_LIFETIME).contains(seconds))
+            .ok_or_else(|| ApiError::bad_request("ttlSeconds must be a whole number, 1 to 300"))?,
+    };
+    let new = front.store.add_code(&daemon.id, lifetime, unix_time()).await?;
+    let groups = [&new.code[..4], &new.code[4..8], &new.code[8..]];
+    let code = groups.join("-");
+    Ok(json!({
+        "code": code,
+        "url": format!("{}/quick-connect#{code}", front.api_url),
+        "expiresAt": new.expires_at,
+    }))
+}
+
+async fn redeem_code(front: &Front, request: Request<Incoming>) -> Result<Value, ApiError> {
+    let input = input(request).await?;
+    let code = normalize(text(&input, "code")?);
+    let found = match code {
+        Some(code) => front.store.redeem_code(&code, unix_time()).await?,
+        None => None,
+    };
+    let id = found.ok_or_else(|| ApiError::not_found("the code is unknown, used or over"))?;
+    let daemon = front.store.daemon(&id).await?;
+    let daemon = daemon.ok_or_else(|| ApiError::not_found("no such daemon"))?;
+    if !front.registry.is_online(&id) {
+        return Err(ApiError::new(StatusCode::CONFLICT, "the daemon is offline; the code is used up"));
+    }
+    let user = random::guest_id();
+    Ok(json!({
+        "relayUrl": front.relay_url,
+        "token": front.issuer.session_token(&id, &user, daemon.max_sessions),
+        "daemonId": id,
+    }))
+}
+
+async fn authenticate_daemon<B>(front: &Front, request: &Request<B>) -> Result<Daemon, ApiError> {
+    let key = bearer(request).ok_or_else(|| ApiError::unauthorized("an API key is required"))?;
+    let daemon = front.store.daemon_by_key(key).await?;
+    daemon.ok_or_else(|| ApiError::unauthorized("the API key is not valid"))
+}
+
+/// The body is the input, or `{"json": input}`.
+async fn input(request: Request<Incoming>) -> Result<Value, ApiError> {
+    let mut body = read_json(request).await?;
+    Ok(match body.get_mut("json") {
+        Some(input) => input.take(),
+        None => body,
+    })
+}
+
+fn text<'a>(input: &'a Value, name: &str) -> Result<&'a str, ApiError> {
+    let value = input.get(name).and_then(Value::as_str);
+    value.ok_or_else(|| ApiError::bad_request(format!("{name} must be a string")))
+}
+
+/// A code as it was typed, without what does not matter in it. `None` for what no code looks like.
+fn normalize(typed: &str) -> Option<String> {
+    let mut code = String::with_capacity(random::CODE_LETTERS);
+    for letter in typed.chars() {
+        match letter.to_ascii_lowercase() {
+            'a'..='z' if code.len() == random::CODE_LETTERS => return None,
+            letter @ 'a'..='z' => code.push(letter),
+            '-' => (),
+            space if space.is_whitespace() => (),
+            _ => return None,
+        }
+    }
+    (code.len() == random::CODE_LETTERS).then_some(code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::normalize;
+
+    #[test]
+    fn case_spaces_and_dashes_do_not_matter() {
+        let code = Some("abcdefghijkl".to_owned());
+        for typed in
+            ["abcd-efgh-ijkl", "ABCD-EFGH-IJKL", " abcd efgh\tijkl ", "abcdefghijkl", "a-b-c-d-e-f-g-h-i-j-k-l"]
+        {
+            assert_eq!(normalize(typed), code, "{typed}");
+        }
+        for typed in ["", "abcd-efgh-ijk", "abcd-efgh-ijklm", "abcd-efgh-ijk1", "äbcdefghijkl"] {
+            assert_eq!(normalize(typed), None, "{typed}");
+        }
+    }
+}

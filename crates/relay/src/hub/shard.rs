@@ -1,0 +1,328 @@
+//! One thread that serves connections. A daemon and all its clients are on the same one, so that a
+//! frame goes from socket to socket without a lock and without waking another thread.
+
+use std::{
+    cell::{Cell, RefCell},
+    io,
+    rc::Rc,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use sideband_protocol::sbrp::{ControlCode, SessionId};
+use tokio::{
+    runtime::{Builder, LocalOptions},
+    sync::{mpsc, oneshot},
+};
+use tokio_tungstenite::{
+    WebSocketStream,
+    tungstenite::protocol::{Role as WebSocketRole, WebSocketConfig},
+};
+
+use super::{
+    connection::Connection,
+    endpoint::Endpoint,
+    link::{End, Link, close},
+    pairing::{Daemon, Pairing},
+    registry::{Lease, Registry},
+};
+use crate::{front::io::DetachedIo, limits::Limits, store::Revoked};
+
+/// Longest WebSocket message; more is refused with 1009.
+const MAX_MESSAGE: usize = 1024 * 1024;
+
+/// The library's read buffer, eagerly made for every connection: small, because most are idle.
+const READ_BUFFER: usize = 4 * 1024;
+
+/// Bytes gathered before they are written even without a flush.
+const WRITE_BUFFER: usize = 64 * 1024;
+
+/// Answers that a daemon may leave unread while it makes more of them.
+const MAX_UNREAD_ANSWERS: usize = 1024 * 1024;
+
+/// Time between two closes of a shutdown, unless there are too many for its whole time.
+const DRAIN_GAP: Duration = Duration::from_millis(10);
+
+/// Who a new connection lets in; its token was good.
+pub(crate) enum Arrival {
+    /// A daemon.
+    Daemon { resume: bool, limit: Option<u32> },
+    /// A client, with its session id taken.
+    Client {
+        user: String,
+        lease: Lease,
+        /// There is such a daemon, online or not.
+        daemon_known: bool,
+    },
+}
+
+/// A WebSocket whose handshake is done.
+pub(crate) struct NewConnection {
+    pub(crate) io: DetachedIo,
+    /// What came behind the handshake already.
+    pub(crate) read: Vec<u8>,
+    pub(crate) daemon_id: Arc<str>,
+    pub(crate) arrival: Arrival,
+}
+
+/// One line of the admin's list of sessions.
+#[derive(Clone, Debug, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SessionInfo {
+    /// The daemon's id.
+    pub daemon_id: String,
+    /// The session id as in a token's `sid`.
+    pub session_id: String,
+    /// `paired`, `paused` or `pending`.
+    pub state: &'static str,
+    /// Frames forwarded from the client.
+    pub frames_to_daemon: u64,
+    /// Frames forwarded from the daemon.
+    pub frames_to_client: u64,
+    /// Bytes of the former, headers included.
+    pub bytes_to_daemon: u64,
+    /// Bytes of the latter.
+    pub bytes_to_client: u64,
+}
+
+/// What other threads ask of a shard.
+pub(crate) enum Command {
+    Connect(Box<NewConnection>),
+    /// Drops a daemon's socket as it is; the answer says whether there was one.
+    CutDaemon(Arc<str>, oneshot::Sender<bool>),
+    /// Drops a client's.
+    CutClient(SessionId, oneshot::Sender<bool>),
+    Sessions(oneshot::Sender<Vec<SessionInfo>>),
+    /// Closes what belongs to somebody whose access was taken.
+    #[allow(dead_code, reason = "sent by the watcher of revocations, which comes next")]
+    Revoke(Revoked),
+    /// Closes everything with 1012, spread over the drain time; the answer comes when all is gone.
+    Drain(oneshot::Sender<()>),
+}
+
+/// A handle to a shard's thread, which ends when the last handle is gone.
+#[derive(Clone)]
+pub(crate) struct ShardHandle(mpsc::UnboundedSender<Command>);
+
+impl ShardHandle {
+    /// Hands a command over. Bounded by what sends them: connections by the front's caps, the rest
+    /// by the admin's requests.
+    pub(crate) fn send(&self, command: Command) {
+        // A shard that has ended has dropped its connections, and this one with the message.
+        let _ = self.0.send(command);
+    }
+}
+
+/// What the connections of one shard share.
+pub(crate) struct Shard {
+    pub(crate) pairing: Pairing,
+    pub(crate) limits: Arc<Limits>,
+    registry: Arc<Registry>,
+    /// Connections that live, the closing ones too.
+    connections: Cell<usize>,
+    /// Waits for the last of them.
+    drained: RefCell<Option<oneshot::Sender<()>>>,
+}
+
+/// Starts a shard on a thread of its own.
+pub(crate) fn start(name: String, limits: Arc<Limits>, registry: Arc<Registry>) -> io::Result<ShardHandle> {
+    let (commands, inbox) = mpsc::unbounded_channel();
+    let (started, start) = std::sync::mpsc::sync_channel(1);
+    thread::Builder::new().name(name).spawn(move || {
+        let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
+        match runtime {
+            Ok(runtime) => {
+                let _ = started.send(Ok(()));
+                let shard = Rc::new(Shard {
+                    pairing: Pairing::new(Arc::clone(&limits)),
+                    limits,
+                    registry,
+                    connections: Cell::new(0),
+                    drained: RefCell::default(),
+                });
+                runtime.block_on(shard.run(inbox));
+            }
+            Err(error) => {
+                let _ = started.send(Err(error));
+            }
+        }
+    })?;
+    start.recv().unwrap_or_else(|_| Err(io::Error::other("the thread ended")))?;
+    Ok(ShardHandle(commands))
+}
+
+impl Shard {
+    async fn run(self: Rc<Self>, mut inbox: mpsc::UnboundedReceiver<Command>) {
+        while let Some(command) = inbox.recv().await {
+            match command {
+                Command::Connect(new) => self.connect(*new).await,
+                Command::CutDaemon(id, reply) => {
+                    let link = self.pairing.daemon(&id).and_then(|daemon| daemon.link());
+                    if let Some(link) = &link {
+                        link.end(End::Cut);
+                    }
+                    let _ = reply.send(link.is_some());
+                }
+                Command::CutClient(session, reply) => {
+                    let pair = self.pairing.daemons().iter().find_map(|it| it.pair(session));
+                    if let Some(pair) = &pair {
+                        pair.client.end(End::Cut);
+                    }
+                    let _ = reply.send(pair.is_some());
+                }
+                Command::Sessions(reply) => {
+                    let _ = reply.send(self.sessions());
+                }
+                Command::Revoke(who) => self.revoke(&who),
+                Command::Drain(reply) => self.drain(reply),
+            }
+        }
+    }
+
+    async fn connect(self: &Rc<Self>, new: NewConnection) {
+        // The peer is gone already if this fails.
+        let Ok(io) = new.io.attach() else {
+            return;
+        };
+        let config = WebSocketConfig::default()
+            .read_buffer_size(READ_BUFFER)
+            .write_buffer_size(WRITE_BUFFER)
+            .max_message_size(Some(MAX_MESSAGE))
+            .max_frame_size(Some(MAX_MESSAGE));
+        let role = WebSocketRole::Server;
+        let socket = WebSocketStream::from_partially_read(io, new.read, role, Some(config)).await;
+        let now = Instant::now();
+        let (link, endpoint) = match new.arrival {
+            Arrival::Daemon { resume, limit } => self.daemon_arrives(&new.daemon_id, resume, limit, now),
+            Arrival::Client { user, lease, daemon_known } => {
+                self.client_arrives(&new.daemon_id, user, lease, daemon_known, now)
+            }
+        };
+        let connection = Connection::new(Rc::clone(self), socket, link, endpoint, now);
+        self.connections.set(self.connections.get() + 1);
+        tokio::task::spawn_local(connection);
+    }
+
+    /// A connection's task has ended.
+    pub(crate) fn connection_ended(&self) {
+        self.connections.set(self.connections.get() - 1);
+        self.tell_if_drained();
+    }
+
+    fn tell_if_drained(&self) {
+        if self.connections.get() == 0 {
+            if let Some(reply) = self.drained.take() {
+                // Whoever asked has stopped waiting.
+                let _ = reply.send(());
+            }
+        }
+    }
+
+    fn drain(self: &Rc<Self>, reply: oneshot::Sender<()>) {
+        *self.drained.borrow_mut() = Some(reply);
+        self.tell_if_drained();
+        let mut links = Vec::new();
+        for daemon in self.pairing.daemons() {
+            links.extend(daemon.pairs().iter().map(|pair| Rc::clone(&pair.client)));
+            links.extend(daemon.link());
+        }
+        let gap = DRAIN_GAP.min(self.limits.drain_time / u32::try_from(links.len().max(1)).unwrap_or(u32::MAX));
+        tokio::task::spawn_local(async move {
+            for link in links {
+                link.end(End::Close(close::RESTART));
+                tokio::time::sleep(gap).await;
+            }
+        });
+    }
+
+    fn daemon_arrives(
+        self: &Rc<Self>,
+        id: &Arc<str>,
+        resume: bool,
+        limit: Option<u32>,
+        now: Instant,
+    ) -> (Rc<Link>, Endpoint) {
+        let link = Rc::new(Link::new(self.limits.daemon_queue_bytes));
+        let daemon = self.pairing.daemon_connects(id, resume, Rc::clone(&link), now);
+        self.wait_for_grace(&daemon);
+        let endpoint = Endpoint::Daemon { daemon, _online: self.registry.daemon_online(id, limit) };
+        (link, endpoint)
+    }
+
+    fn client_arrives(
+        &self,
+        daemon: &str,
+        user: String,
+        lease: Lease,
+        daemon_known: bool,
+        now: Instant,
+    ) -> (Rc<Link>, Endpoint) {
+        let link = Rc::new(Link::new(self.limits.client_queue_bytes));
+        let session = lease.session();
+        let pair = self.pairing.client_connects(daemon, session, user, Rc::clone(&link));
+        let endpoint = if let Some(pair) = pair {
+            Endpoint::Client { pair, _lease: lease }
+        } else {
+            let code = if daemon_known { ControlCode::DAEMON_OFFLINE } else { ControlCode::DAEMON_NOT_FOUND };
+            link.terminate(code, session.get(), now);
+            Endpoint::Gone
+        };
+        (link, endpoint)
+    }
+
+    /// Answers an endpoint's frame. One that makes answers and does not read them is too slow.
+    pub(crate) fn answer(&self, link: &Rc<Link>, answer: Vec<u8>, now: Instant) {
+        link.send(answer, now);
+        if link.queued_bytes() > self.limits.client_queue_bytes + MAX_UNREAD_ANSWERS {
+            link.overflow(now);
+        }
+    }
+
+    /// Sees to it that a paused daemon's pairs end with their grace.
+    pub(crate) fn wait_for_grace(self: &Rc<Self>, daemon: &Rc<Daemon>) {
+        if !Pairing::needs_waiting(daemon) {
+            return;
+        }
+        let (shard, daemon) = (Rc::clone(self), Rc::clone(daemon));
+        tokio::task::spawn_local(async move {
+            while let Some(next) = shard.pairing.end_of_grace(&daemon, Instant::now()) {
+                tokio::time::sleep_until(next.into()).await;
+            }
+        });
+    }
+
+    fn sessions(&self) -> Vec<SessionInfo> {
+        let daemons = self.pairing.daemons();
+        let pairs = daemons.iter().flat_map(|daemon| daemon.pairs());
+        pairs
+            .map(|pair| SessionInfo {
+                daemon_id: pair.daemon.id.to_string(),
+                session_id: pair.session.to_base64url(),
+                state: pair.state().name(),
+                frames_to_daemon: pair.traffic.frames_to_daemon.get(),
+                frames_to_client: pair.traffic.frames_to_client.get(),
+                bytes_to_daemon: pair.traffic.bytes_to_daemon.get(),
+                bytes_to_client: pair.traffic.bytes_to_client.get(),
+            })
+            .collect()
+    }
+
+    fn revoke(&self, who: &Revoked) {
+        let now = Instant::now();
+        match who {
+            Revoked::Daemon(id) => {
+                if let Some(link) = self.pairing.daemon(id).and_then(|daemon| daemon.link()) {
+                    link.terminate(ControlCode::FORBIDDEN, 0, now);
+                }
+            }
+            Revoked::User(id) => {
+                let daemons = self.pairing.daemons();
+                let pairs = daemons.iter().flat_map(|daemon| daemon.pairs());
+                for pair in pairs.filter(|pair| pair.user == *id) {
+                    pair.client.terminate(ControlCode::FORBIDDEN, 0, now);
+                }
+            }
+        }
+    }
+}

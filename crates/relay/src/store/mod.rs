@@ -1,0 +1,116 @@
+//! What the control plane remembers: daemons, users, codes, signing keys. SQLite behind one thread.
+//!
+//! A [`Store`] is a handle; the database belongs to a thread of its own, because every call may
+//! touch the disk and no connection of the relay may wait for one. Other processes (the admin
+//! commands) may have the same file open: SQLite's own locks and write-ahead log keep them apart,
+//! and [`Store::revocations_after`] finds what they revoked.
+//!
+//! API keys, access tokens and Quick Connect codes are stored as SHA-256 digests only. They are
+//! random and long, so a fast hash is enough and nothing can be guessed from one.
+
+#![allow(dead_code, reason = "the admin commands, which come next, use the rest")]
+
+mod access;
+mod daemons;
+mod keys;
+mod quick_connect;
+mod schema;
+
+use std::{path::Path, sync::mpsc, thread};
+
+use rusqlite::{Connection, ErrorCode};
+use sha2::{Digest, Sha256};
+use tokio::sync::oneshot;
+
+pub(crate) use access::{Access, Revoked};
+pub(crate) use daemons::{AddDaemon, Daemon};
+
+/// Jobs that may wait for the database thread. More mean that the disk does not keep up; then a
+/// request is refused with 503 rather than queued without end.
+const QUEUE: usize = 1_024;
+
+/// Why the store could not do it. Never the caller's fault.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The disk is full, the database is locked, or too much is waiting for it. May pass.
+    #[error("the database is unavailable: {0}")]
+    Unavailable(String),
+    /// The file is no database, or not of this version. Does not pass by itself.
+    #[error("the database cannot be used: {0}")]
+    Broken(String),
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => Self::Broken(error.to_string()),
+            _ => Self::Unavailable(error.to_string()),
+        }
+    }
+}
+
+type Job = Box<dyn FnOnce(&mut Connection) + Send>;
+
+/// A handle to the database. Cheap to clone; the thread ends with the last one.
+#[derive(Clone)]
+pub(crate) struct Store {
+    jobs: mpsc::SyncSender<Job>,
+}
+
+impl Store {
+    /// A store that lives as long as its handles.
+    ///
+    /// # Errors
+    ///
+    /// When the thread cannot be started.
+    pub(crate) fn in_memory() -> Result<Self, StoreError> {
+        Self::start(Connection::open_in_memory()?)
+    }
+
+    /// The store in `path`, created where there is none.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be opened, is no database, or belongs to a later version.
+    pub(crate) fn open(path: &Path) -> Result<Self, StoreError> {
+        Self::start(schema::open(path)?)
+    }
+
+    fn start(mut connection: Connection) -> Result<Self, StoreError> {
+        schema::migrate(&mut connection)?;
+        let (jobs, inbox) = mpsc::sync_channel::<Job>(QUEUE);
+        thread::Builder::new()
+            .name("sideband-store".to_owned())
+            .spawn(move || {
+                while let Ok(job) = inbox.recv() {
+                    job(&mut connection);
+                }
+            })
+            .map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        Ok(Self { jobs })
+    }
+
+    /// Runs `job` on the database thread.
+    async fn call<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        let job: Job = Box::new(move |connection| {
+            // Nobody waits any more when the request was dropped; the write happened all the same.
+            let _ = reply.send(job(connection));
+        });
+        self.jobs.try_send(job).map_err(|error| {
+            StoreError::Unavailable(match error {
+                mpsc::TrySendError::Full(_) => "too many requests are waiting".to_owned(),
+                mpsc::TrySendError::Disconnected(_) => "its thread has ended".to_owned(),
+            })
+        })?;
+        answer.await.map_err(|_| StoreError::Unavailable("its thread has ended".to_owned()))?
+    }
+}
+
+/// What is stored of a secret.
+fn digest(secret: &str) -> [u8; 32] {
+    Sha256::digest(secret.as_bytes()).into()
+}

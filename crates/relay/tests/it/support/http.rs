@@ -1,0 +1,51 @@
+//! HTTP by hand, as much as the tests need.
+
+use serde_json::Value;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+/// A status and a body.
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: String,
+}
+
+impl Reply {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("not JSON: {}", self.body))
+    }
+
+    /// `result.data` of a procedure that succeeded.
+    pub(crate) fn output(&self) -> Value {
+        assert_eq!(self.status, 200, "{}", self.body);
+        self.json()["result"]["data"].clone()
+    }
+
+    /// Status and code of one that did not.
+    pub(crate) fn error(&self) -> (u16, String) {
+        let json = self.json();
+        assert!(json["error"]["message"].is_string(), "{json}");
+        (self.status, json["error"]["data"]["code"].as_str().expect("a code").to_owned())
+    }
+}
+
+/// Makes one request on a connection of its own.
+pub(crate) async fn request(authority: &str, method: &str, path: &str, bearer: Option<&str>, body: &str) -> Reply {
+    let mut tcp = TcpStream::connect(authority).await.expect("the relay listens");
+    let bearer = bearer.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
+    let length = body.len();
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n{bearer}\
+         Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+    );
+    tcp.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    tcp.read_to_end(&mut answer).await.unwrap();
+    let answer = String::from_utf8(answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a whole answer");
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+    Reply { status, head: head.to_owned(), body: body.to_owned() }
+}
