@@ -27,9 +27,9 @@ function isThenable(value) {
 }
 
 /** Calls a listener; what it throws or rejects with is given to `onError`. */
-function callListener(listener, onError, first, second) {
+function callListener(listener, onError, ...values) {
   try {
-    const result = listener(first, second);
+    const result = listener(...values);
     if (isThenable(result)) Promise.resolve(result).catch(onError);
   } catch (error) {
     onError(error);

@@ -1,0 +1,138 @@
+// What comes in while `onConnection` is pending, and when `onConnection` is called.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { startClient, startDaemon } from "./support/peers.mjs";
+import { startRelay } from "./support/relay.mjs";
+import { collected, deferred, reached, until } from "./support/wait.mjs";
+
+let relay;
+before(async () => (relay = await startRelay()));
+after(() => relay.stop());
+
+test("messages that nobody wants yet wait, in order", async (t) => {
+  const gate = deferred();
+  const seen = [];
+  const { account } = await startDaemon(t, relay, {
+    async onConnection(remote) {
+      assert.equal(await remote.rpc.call("hello"), "from the client", "answers to its own calls arrive");
+      await gate.promise;
+      remote.events.on("number", (number) => seen.push(number));
+      remote.rpc.handle("ask", (number) => (seen.push(number), number));
+    },
+  });
+  const peer = startClient(t, relay, account);
+  peer.rpc.handle("hello", () => "from the client");
+  const answers = [];
+  await peer.whenReady();
+  for (let number = 0; number < 100; number += 2) {
+    peer.events.emit("number", number);
+    answers.push(peer.rpc.call("ask", number + 1));
+  }
+  gate.resolve();
+  await Promise.all(answers);
+  assert.deepEqual(
+    seen,
+    Array.from({ length: 100 }, (_, number) => number),
+  );
+});
+
+test("a message that somebody wants does not wait", async (t) => {
+  const gate = deferred();
+  const { account } = await startDaemon(t, relay, {
+    async onConnection(remote) {
+      remote.rpc.handle("early", () => "answered");
+      await gate.promise;
+    },
+  });
+  const peer = startClient(t, relay, account);
+  const unknown = peer.rpc.call("never");
+  assert.equal(await peer.rpc.call("early"), "answered");
+  gate.resolve();
+  await assert.rejects(unknown, { code: "rpc_error", details: { wireCode: 1101 } });
+});
+
+test("onConnection may wait for an event that came before it subscribed", async (t) => {
+  const ready = deferred();
+  const { account } = await startDaemon(t, relay, {
+    async onConnection(remote) {
+      await remote.rpc.call("start");
+      await new Promise((resolve) => remote.events.on("started", resolve));
+      ready.resolve();
+    },
+  });
+  const peer = startClient(t, relay, account);
+  peer.rpc.handle("start", () => {
+    peer.events.emit("started");
+  });
+  await ready.promise;
+});
+
+test("at most 1,024 messages wait: a request more is answered with an error, an event more is dropped and told", async (t) => {
+  const gate = deferred();
+  const errors = [];
+  const seen = [];
+  const { account } = await startDaemon(t, relay, {
+    onUnhandledError: (error) => errors.push(error),
+    async onConnection(remote) {
+      await gate.promise;
+      remote.events.on("number", (number) => seen.push(number));
+    },
+  });
+  const peer = startClient(t, relay, account);
+  await peer.whenReady();
+  for (let number = 0; number < 1_024; number++) {
+    peer.events.emit("number", number);
+    if (number % 200 === 199) await peer.rpc.tryCall("pace", undefined, { timeoutMs: 1 });
+  }
+  peer.events.emit("number", "too many");
+  await assert.rejects(peer.rpc.call("any"), { code: "rpc_error", message: /onConnection/ });
+  await collected(errors, 1);
+  assert.ok(errors.every((error) => error.code === "buffer_overflow"));
+  gate.resolve();
+  await until(() => seen.length > 0);
+  assert.deepEqual(seen.slice(0, 3), [0, 1, 2]);
+  assert.ok(!seen.includes("too many"));
+});
+
+test("an onConnection that throws or rejects closes that peer, and the error is reported", async (t) => {
+  const errors = [];
+  const failures = [new Error("sync"), new Error("async")];
+  let count = 0;
+  const { server, account } = await startDaemon(t, relay, {
+    onUnhandledError: (error) => errors.push(error),
+    onConnection() {
+      const failure = failures[count++];
+      if (failure === failures[0]) throw failure;
+      if (failure === failures[1]) return Promise.reject(failure);
+    },
+  });
+  for (const failure of failures) {
+    const peer = startClient(t, relay, account, { retryPolicy: { mode: "never" }, onUnhandledError() {} });
+    await reached(peer, "closed");
+    await until(() => errors.includes(failure));
+  }
+  await until(() => server.connections.size === 0);
+  const peer = startClient(t, relay, account);
+  await peer.whenReady();
+  assert.equal(errors.length, 2);
+});
+
+test("onConnection is first called after the code behind `await listen()` had its turn", async (t) => {
+  const account = await relay.addDaemon();
+  const peer = startClient(t, relay, account);
+  const seen = [];
+  let started;
+  async function start() {
+    const { server } = await startDaemon(t, relay, {
+      account,
+      onConnection() {
+        seen.push(started?.daemonId);
+      },
+    });
+    return server;
+  }
+  started = await start();
+  await peer.whenReady();
+  await collected(seen, 1);
+  assert.deepEqual(seen, [account.daemonId]);
+});
