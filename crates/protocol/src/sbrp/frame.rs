@@ -7,6 +7,9 @@ use super::{
     MIN_DATA_LEN, SessionId, Signal, SignalReason,
 };
 
+/// Bytes of a Control's code, in front of its text.
+const CODE_LEN: usize = 2;
+
 /// One decoded frame, borrowing its payload from the message.
 #[derive(Clone, Eq, PartialEq, Debug)]
 pub enum Frame<'a> {
@@ -86,48 +89,6 @@ impl FrameError {
     }
 }
 
-/// A message that passed every check that does not depend on the payload's meaning.
-struct Envelope<'a> {
-    frame_type: FrameType,
-    session: u64,
-    payload: &'a [u8],
-}
-
-impl<'a> Envelope<'a> {
-    /// Header, size, type and session id, in this order: the first failure decides.
-    fn parse(message: &'a [u8]) -> Result<Self, FrameError> {
-        let Some((header, payload)) = message.split_first_chunk::<HEADER_LEN>() else {
-            return Err(FrameError::MalformedFrame);
-        };
-        let &[type_byte, l0, l1, l2, l3, s0, s1, s2, s3, s4, s5, s6, s7] = header;
-        let length = u32::from_be_bytes([l0, l1, l2, l3]) as usize;
-        if length > MAX_PAYLOAD {
-            return Err(FrameError::PayloadTooLarge);
-        }
-        if length != payload.len() {
-            return Err(FrameError::MalformedFrame);
-        }
-        let frame_type = FrameType::from_byte(type_byte).ok_or(FrameError::InvalidFrameType)?;
-        let session = u64::from_be_bytes([s0, s1, s2, s3, s4, s5, s6, s7]);
-        Ok(Self { frame_type, session, payload })
-    }
-
-    fn session(&self) -> Result<SessionId, FrameError> {
-        SessionId::new(self.session).ok_or(FrameError::InvalidSessionId)
-    }
-
-    fn no_session(&self) -> Result<(), FrameError> {
-        if self.session == 0 { Ok(()) } else { Err(FrameError::InvalidSessionId) }
-    }
-}
-
-/// The payload sizes that both readers insist on or only endpoints do.
-#[derive(Copy, Clone, Eq, PartialEq)]
-enum Reader {
-    Endpoint,
-    Relay,
-}
-
 impl<'a> Frame<'a> {
     /// Reads a message as an endpoint does: every payload has a size of the table.
     ///
@@ -135,7 +96,17 @@ impl<'a> Frame<'a> {
     ///
     /// The first check that fails names the refusal; section 1 has the order.
     pub fn decode(message: &'a [u8]) -> Result<Self, FrameError> {
-        Self::read(message, Reader::Endpoint)
+        let frame = Self::decode_for_relay(message)?;
+        let len = message.len() - HEADER_LEN;
+        let fits = match frame {
+            Self::HandshakeInit { .. } => len == HANDSHAKE_INIT_LEN,
+            Self::HandshakeAccept { .. } => len == HANDSHAKE_ACCEPT_LEN,
+            Self::Data { .. } => len >= MIN_DATA_LEN,
+            Self::Control { .. } => len >= CODE_LEN,
+            // Their sizes are checked for everybody.
+            Self::Signal { .. } | Self::Ping(_) | Self::Pong(_) => true,
+        };
+        if fits { Ok(frame) } else { Err(FrameError::MalformedFrame) }
     }
 
     /// Reads a message as the relay does, which leaves the payloads of 0x01–0x03 to the endpoints
@@ -146,55 +117,27 @@ impl<'a> Frame<'a> {
     ///
     /// The first check that fails names the refusal; section 1 has the order.
     pub fn decode_for_relay(message: &'a [u8]) -> Result<Self, FrameError> {
-        Self::read(message, Reader::Relay)
-    }
-
-    fn read(message: &'a [u8], reader: Reader) -> Result<Self, FrameError> {
-        let envelope = Envelope::parse(message)?;
-        let payload = envelope.payload;
-        // The size checks that are the endpoints' business.
-        let endpoint_wants = |fits: bool| {
-            if fits || reader == Reader::Relay { Ok(()) } else { Err(FrameError::MalformedFrame) }
-        };
-        Ok(match envelope.frame_type {
-            FrameType::HandshakeInit => {
-                let session = envelope.session()?;
-                endpoint_wants(payload.len() == HANDSHAKE_INIT_LEN)?;
-                Self::HandshakeInit { session, payload }
-            }
-            FrameType::HandshakeAccept => {
-                let session = envelope.session()?;
-                endpoint_wants(payload.len() == HANDSHAKE_ACCEPT_LEN)?;
-                Self::HandshakeAccept { session, payload }
-            }
-            FrameType::Data => {
-                let session = envelope.session()?;
-                endpoint_wants(payload.len() >= MIN_DATA_LEN)?;
-                Self::Data { session, payload }
-            }
+        let (frame_type, id, payload) = split(message)?;
+        let session = SessionId::new(id).ok_or(FrameError::InvalidSessionId);
+        Ok(match frame_type {
+            FrameType::HandshakeInit => Self::HandshakeInit { session: session?, payload },
+            FrameType::HandshakeAccept => Self::HandshakeAccept { session: session?, payload },
+            FrameType::Data => Self::Data { session: session?, payload },
             FrameType::Signal => {
-                let session = envelope.session()?;
-                let &[signal, reason] = payload else {
-                    return Err(FrameError::MalformedFrame);
-                };
+                let session = session?;
+                let &[signal, reason] = payload else { return Err(FrameError::MalformedFrame) };
                 Self::Signal { session, signal: Signal::from_byte(signal), reason: SignalReason::from_byte(reason) }
             }
-            FrameType::Ping => {
-                envelope.no_session()?;
-                Self::Ping(ping_bytes(payload)?)
+            FrameType::Ping | FrameType::Pong if id != 0 => return Err(FrameError::InvalidSessionId),
+            FrameType::Ping | FrameType::Pong if payload.len() > MAX_PING_LEN => {
+                return Err(FrameError::MalformedFrame);
             }
-            FrameType::Pong => {
-                envelope.no_session()?;
-                Self::Pong(ping_bytes(payload)?)
-            }
+            FrameType::Ping => Self::Ping(payload),
+            FrameType::Pong => Self::Pong(payload),
             FrameType::Control => {
-                endpoint_wants(payload.len() >= 2)?;
-                let (code, text) = payload.split_first_chunk().unwrap_or((&[0, 0], &[]));
-                Self::Control {
-                    session: envelope.session,
-                    code: ControlCode(u16::from_be_bytes(*code)),
-                    text: String::from_utf8_lossy(text),
-                }
+                let (code, text) = payload.split_first_chunk::<CODE_LEN>().unwrap_or((&[0, 0], &[]));
+                let code = ControlCode(u16::from_be_bytes(*code));
+                Self::Control { session: id, code, text: String::from_utf8_lossy(text) }
             }
         })
     }
@@ -225,6 +168,17 @@ impl<'a> Frame<'a> {
     }
 }
 
-fn ping_bytes(payload: &[u8]) -> Result<&[u8], FrameError> {
-    if payload.len() <= MAX_PING_LEN { Ok(payload) } else { Err(FrameError::MalformedFrame) }
+/// Header, size and type, in this order: gives the type, the session id and the payload.
+fn split(message: &[u8]) -> Result<(FrameType, u64, &[u8]), FrameError> {
+    let (header, payload) = message.split_first_chunk::<HEADER_LEN>().ok_or(FrameError::MalformedFrame)?;
+    let &[type_byte, l0, l1, l2, l3, s0, s1, s2, s3, s4, s5, s6, s7] = header;
+    let length = u32::from_be_bytes([l0, l1, l2, l3]) as usize;
+    if length > MAX_PAYLOAD {
+        return Err(FrameError::PayloadTooLarge);
+    }
+    if length != payload.len() {
+        return Err(FrameError::MalformedFrame);
+    }
+    let frame_type = FrameType::from_byte(type_byte).ok_or(FrameError::InvalidFrameType)?;
+    Ok((frame_type, u64::from_be_bytes([s0, s1, s2, s3, s4, s5, s6, s7]), payload))
 }

@@ -78,11 +78,6 @@ impl FrameType {
             _ => return None,
         })
     }
-
-    /// Whether frames of this type belong to a session, so that their id is never 0.
-    pub fn is_session_bound(self) -> bool {
-        matches!(self, Self::HandshakeInit | Self::HandshakeAccept | Self::Data | Self::Signal)
-    }
 }
 
 /// Who wrote a frame, for [`may_send`].

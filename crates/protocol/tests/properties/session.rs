@@ -67,6 +67,9 @@ fn lost_frames_are_reported_as_a_gap() {
 }
 
 proptest! {
+    // Every case is a handshake or more, which unoptimised arithmetic makes slow.
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     /// Whatever the keys are, both sides come to the same ones.
     #[test]
     fn both_sides_agree(seeds: [[u8; 32]; 3], there in bytes(), back in bytes()) {
