@@ -4,6 +4,8 @@ mod connection;
 mod endpoint;
 mod link;
 mod pairing;
+#[cfg(test)]
+mod pairing_tests;
 mod registry;
 mod shard;
 

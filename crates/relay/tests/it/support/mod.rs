@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
+use serde_json::Value;
 use sideband_protocol::sbrp::{
     ControlCode, Frame, FrameType, HEADER_LEN, SessionId, Signal, SignalReason, encode_signal, write_header,
 };
@@ -23,6 +24,13 @@ pub(crate) use token::{Claims, test_keys};
 
 /// How long a test waits for what must come. Only a failing test waits that long.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// One of the contract's files of known answers.
+pub(crate) fn vectors(name: &str) -> Value {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/vectors").join(name);
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    serde_json::from_str(&text).unwrap()
+}
 
 /// A frame's header and payload.
 pub(crate) fn frame(frame_type: u8, session: u64, payload: &[u8]) -> Vec<u8> {
@@ -215,6 +223,24 @@ impl Peer {
         match self.next().await {
             None | Some(Err(_)) => (),
             Some(Ok(message)) => panic!("the end was expected, and there was {message:?}"),
+        }
+    }
+
+    /// One more message: the code if it is a close.
+    pub(crate) async fn message_or_close(&mut self) -> Option<u16> {
+        match self.next().await {
+            Some(Ok(Message::Close(frame))) => frame.map(|frame| frame.code.into()),
+            Some(Ok(_)) => None,
+            other => panic!("a close was expected, and there was {other:?}"),
+        }
+    }
+
+    /// Expects a close with that code, whatever comes in front of it.
+    pub(crate) async fn expect_eventual_close(&mut self, code: u16) {
+        loop {
+            if let Some(got) = self.message_or_close().await {
+                return assert_eq!(got, code, "the close code");
+            }
         }
     }
 

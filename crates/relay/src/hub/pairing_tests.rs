@@ -1,0 +1,133 @@
+//! What sockets cannot show on purpose: frames that the relay still holds when a link dies.
+
+use std::{
+    rc::Rc,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use sideband_protocol::sbrp::{ControlCode, Frame, FrameType, HEADER_LEN, SessionId, write_header};
+
+use super::{
+    link::Link,
+    pairing::{Daemon, Pair, Pairing, State},
+};
+use crate::limits::Limits;
+
+fn data(payload: &[u8]) -> Bytes {
+    let mut frame = vec![0; HEADER_LEN];
+    write_header(&mut frame, FrameType::Data, u32::try_from(payload.len()).unwrap(), 7);
+    frame.extend_from_slice(payload);
+    frame.into()
+}
+
+fn link() -> Rc<Link> {
+    Rc::new(Link::new(1024 * 1024))
+}
+
+fn controls(link: &Link) -> Vec<ControlCode> {
+    std::iter::from_fn(|| link.pop())
+        .map(|(frame, _)| match Frame::decode(&frame) {
+            Ok(Frame::Control { code, .. }) => code,
+            other => panic!("a Control was expected, and there was {other:?}"),
+        })
+        .collect()
+}
+
+struct Table {
+    pairing: Pairing,
+    id: Arc<str>,
+    daemon: Rc<Daemon>,
+    pair: Rc<Pair>,
+    now: Instant,
+}
+
+/// A pair and its daemon's link.
+fn paired() -> (Table, Rc<Link>) {
+    let pairing = Pairing::new(Arc::new(Limits::default()));
+    let (id, now, daemon_link) = (Arc::<str>::from("d"), Instant::now(), link());
+    let daemon = pairing.daemon_connects(&id, true, Rc::clone(&daemon_link), now);
+    let session = SessionId::new(7).unwrap();
+    let pair = pairing.client_connects("d", session, "u".to_owned(), link()).unwrap();
+    (Table { pairing, id, daemon, pair, now }, daemon_link)
+}
+
+#[test]
+fn frames_that_the_daemons_socket_did_not_take_come_after_the_resume() {
+    let (table, old) = paired();
+    let frames: Vec<Bytes> = (0..3).map(|n| data(&[n; 40])).collect();
+    for frame in &frames[..2] {
+        table.pairing.client_sends(&table.pair, frame.clone(), true, table.now);
+    }
+    table.pairing.daemon_drops(&table.daemon, &old, table.now);
+    assert_eq!(table.pair.state(), State::Paused);
+    table.pairing.client_sends(&table.pair, frames[2].clone(), true, table.now);
+    let new = link();
+    table.pairing.daemon_connects(&table.id, true, Rc::clone(&new), table.now);
+    table.pairing.daemon_is_ready(&table.pair, table.now);
+    let sent: Vec<Bytes> = std::iter::from_fn(|| new.pop()).map(|(frame, _)| frame).collect();
+    assert_eq!(sent, frames);
+    let told = [ControlCode::SESSION_PAUSED, ControlCode::SESSION_PENDING, ControlCode::SESSION_RESUMED];
+    assert_eq!(controls(&table.pair.client), told);
+}
+
+#[test]
+fn more_of_them_than_is_kept_expires_the_session() {
+    let (table, old) = paired();
+    for _ in 0..5 {
+        table.pairing.client_sends(&table.pair, data(&vec![0; 60_000]), true, table.now);
+    }
+    table.pairing.daemon_drops(&table.daemon, &old, table.now);
+    assert_eq!(table.pair.state(), State::Ended);
+    assert_eq!(controls(&table.pair.client), [ControlCode::SESSION_PAUSED, ControlCode::SESSION_EXPIRED]);
+}
+
+#[test]
+fn a_handshake_among_them_expires_the_session() {
+    let (table, old) = paired();
+    let mut init = data(&[0; 32]).to_vec();
+    init[0] = 0x01;
+    table.pairing.client_sends(&table.pair, init.into(), false, table.now);
+    table.pairing.daemon_drops(&table.daemon, &old, table.now);
+    assert_eq!(controls(&table.pair.client), [ControlCode::SESSION_PAUSED, ControlCode::SESSION_EXPIRED]);
+}
+
+#[test]
+fn the_relays_own_unsent_frames_are_not_for_the_next_link() {
+    let (table, old) = paired();
+    old.control(ControlCode::SESSION_ENDED, 99, table.now);
+    table.pairing.daemon_drops(&table.daemon, &old, table.now);
+    let new = link();
+    table.pairing.daemon_connects(&table.id, true, Rc::clone(&new), table.now);
+    table.pairing.daemon_is_ready(&table.pair, table.now);
+    assert!(new.pop().is_none());
+}
+
+#[test]
+fn a_late_drop_of_a_replaced_link_changes_nothing() {
+    let (table, old) = paired();
+    let new = link();
+    table.pairing.daemon_connects(&table.id, true, new, table.now);
+    table.pairing.daemon_is_ready(&table.pair, table.now);
+    table.pairing.daemon_drops(&table.daemon, &old, table.now);
+    assert_eq!(table.pair.state(), State::Paired);
+}
+
+#[test]
+fn each_pair_has_the_grace_of_its_own_pause() {
+    let (table, old) = paired();
+    let grace = Limits::default().grace;
+    table.pairing.daemon_drops(&table.daemon, &old, table.now);
+    assert!(Pairing::needs_waiting(&table.daemon));
+    assert!(!Pairing::needs_waiting(&table.daemon), "one who waits is enough");
+    assert_eq!(table.pairing.end_of_grace(&table.daemon, table.now), Some(table.now + grace));
+    // A later drop while pending does not start it anew.
+    let (new, later) = (link(), table.now + Duration::from_secs(59));
+    let daemon = table.pairing.daemon_connects(&table.id, true, Rc::clone(&new), later);
+    table.pairing.daemon_drops(&daemon, &new, later);
+    assert_eq!(table.pairing.end_of_grace(&daemon, later), Some(table.now + grace));
+    assert_eq!(table.pairing.end_of_grace(&daemon, table.now + grace), None);
+    assert_eq!(table.pair.state(), State::Ended);
+    assert!(table.pairing.daemons().is_empty(), "nothing is left of a daemon without link and pairs");
+}
