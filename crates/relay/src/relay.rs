@@ -192,7 +192,7 @@ impl RelayBuilder {
         let shards = self.shards.or_else(|| thread::available_parallelism().ok().map(Into::into)).unwrap_or(1);
         let shards = (0..shards).map(|number| {
             let name = format!("sideband-shard-{number}");
-            hub::start(name, Arc::clone(&limits), Arc::clone(&registry))
+            hub::start(name, Arc::clone(&limits))
         });
         let shards = shards.collect::<io::Result<_>>().map_err(StartError::Thread)?;
         let api_url = format!("http://{address}");

@@ -113,7 +113,10 @@ async fn admit(front: &Front, claims: Claims) -> Result<Accepted, ApiError> {
             if daemon.is_none_or(|daemon| claims.issued_at < daemon.valid_from) {
                 return forbidden("this daemon is not served here");
             }
-            Arrival::Daemon { resume: claims.resume, limit: claims.concurrent_sessions }
+            Arrival::Daemon {
+                resume: claims.resume,
+                online: front.registry.daemon_online(&daemon_id, claims.concurrent_sessions),
+            }
         }
         Role::Client { session } => {
             if front.store.user_is_revoked(&claims.subject).await? {

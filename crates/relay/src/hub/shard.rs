@@ -25,7 +25,7 @@ use super::{
     endpoint::Endpoint,
     link::{End, Link, close},
     pairing::{Daemon, Pairing},
-    registry::{Lease, Registry},
+    registry::{Lease, Online},
 };
 use crate::{front::io::DetachedIo, limits::Limits, store::Revoked};
 
@@ -47,7 +47,7 @@ const DRAIN_GAP: Duration = Duration::from_millis(10);
 /// Who a new connection lets in; its token was good.
 pub(crate) enum Arrival {
     /// A daemon.
-    Daemon { resume: bool, limit: Option<u32> },
+    Daemon { resume: bool, online: Online },
     /// A client, with its session id taken.
     Client {
         user: String,
@@ -118,7 +118,6 @@ impl ShardHandle {
 pub(crate) struct Shard {
     pub(crate) pairing: Pairing,
     pub(crate) limits: Arc<Limits>,
-    registry: Arc<Registry>,
     /// Connections that live, the closing ones too.
     connections: Cell<usize>,
     /// Waits for the last of them.
@@ -126,7 +125,7 @@ pub(crate) struct Shard {
 }
 
 /// Starts a shard on a thread of its own.
-pub(crate) fn start(name: String, limits: Arc<Limits>, registry: Arc<Registry>) -> io::Result<ShardHandle> {
+pub(crate) fn start(name: String, limits: Arc<Limits>) -> io::Result<ShardHandle> {
     let (commands, inbox) = mpsc::unbounded_channel();
     let (started, start) = std::sync::mpsc::sync_channel(1);
     thread::Builder::new().name(name).spawn(move || {
@@ -137,7 +136,6 @@ pub(crate) fn start(name: String, limits: Arc<Limits>, registry: Arc<Registry>) 
                 let shard = Rc::new(Shard {
                     pairing: Pairing::new(Arc::clone(&limits)),
                     limits,
-                    registry,
                     connections: Cell::new(0),
                     drained: RefCell::default(),
                 });
@@ -194,7 +192,7 @@ impl Shard {
         let socket = WebSocketStream::from_partially_read(io, new.read, role, Some(config)).await;
         let now = Instant::now();
         let (link, endpoint) = match new.arrival {
-            Arrival::Daemon { resume, limit } => self.daemon_arrives(&new.daemon_id, resume, limit, now),
+            Arrival::Daemon { resume, online } => self.daemon_arrives(&new.daemon_id, resume, online, now),
             Arrival::Client { user, lease, daemon_known } => {
                 self.client_arrives(&new.daemon_id, user, lease, daemon_known, now)
             }
@@ -240,13 +238,13 @@ impl Shard {
         self: &Rc<Self>,
         id: &Arc<str>,
         resume: bool,
-        limit: Option<u32>,
+        online: Online,
         now: Instant,
     ) -> (Rc<Link>, Endpoint) {
         let link = Rc::new(Link::new(self.limits.daemon_queue_bytes));
         let daemon = self.pairing.daemon_connects(id, resume, Rc::clone(&link), now);
         self.wait_for_grace(&daemon);
-        let endpoint = Endpoint::Daemon { daemon, _online: self.registry.daemon_online(id, limit) };
+        let endpoint = Endpoint::Daemon { daemon, _online: online };
         (link, endpoint)
     }
 

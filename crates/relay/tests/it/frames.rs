@@ -69,7 +69,7 @@ async fn every_invalid_frame_of_a_daemon_is_refused_by_name() {
 async fn payloads_of_handshakes_and_data_are_the_endpoints_business() {
     let relay = TestRelay::start().await;
     let (mut daemon, mut client) = relay.pair().await;
-    for payload in [&[][..], &[1], &[2; 31], &[3; 33], &[4; 65_536]] {
+    for payload in [&[][..], &[1], &[2; 31], &[3; 33], &vec![4; 65_536]] {
         for frame_type in [0x01, 0x03] {
             let message = frame(frame_type, 7, payload);
             client.peer.send(message.clone()).await;

@@ -9,7 +9,7 @@ use sideband_relay::Limits;
 use crate::support::{PATIENCE, TestRelay, data, exchange, frame};
 
 fn big(session: u64) -> Vec<u8> {
-    frame(0x03, session, &[5; 60_000])
+    frame(0x03, session, &vec![5; 60_000])
 }
 
 #[tokio::test]

@@ -35,6 +35,8 @@ impl Setting {
     }
 }
 
+type Spoil = fn(support::Claims) -> support::Claims;
+
 fn today() -> u64 {
     std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs()
 }
@@ -101,7 +103,7 @@ fn of_two_faults_the_earlier_check_decides() {
     let setting = Setting::new(&file);
     let base = support::Claims::client("https://issuer.test", "d", SessionId::new(1).unwrap());
     // Each spoils one claim; in the order of the checks.
-    let spoils: [(&str, fn(support::Claims) -> support::Claims); 12] = [
+    let spoils: [(&str, Spoil); 12] = [
         ("aud", |it| it.set("aud", json!("x"))),
         ("iss", |it| it.set("iss", json!("x"))),
         ("iat/exp", |it| it.set("iat", json!("x"))),
