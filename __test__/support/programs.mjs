@@ -84,3 +84,17 @@ export function startProgram(args, { cwd, env = {} }) {
     },
   };
 }
+
+/** The daemon of support/daemon.mjs, listening; ended with the test if it still runs. */
+export async function startDaemonProgram(t, relay, account) {
+  const program = startProgram([fileURLToPath(new URL("daemon.mjs", import.meta.url))], {
+    cwd: root,
+    env: { API_KEY: account.apiKey, API_URL: relay.apiUrl, RELAY_URL: relay.relayUrl },
+  });
+  t.after(async () => {
+    program.child.kill("SIGKILL");
+    await program.closed;
+  });
+  await program.line("listening");
+  return program;
+}
