@@ -270,3 +270,21 @@ fn tokens_tell_what_they_are_for() {
         assert!(session_id_from_token(broken).is_none() && !token_has_scope(broken, "session:resume"));
     }
 }
+
+#[test]
+fn the_tokens_of_the_vectors() {
+    let vectors: Value = serde_json::from_str(include_str!("../../../testdata/vectors/tokens.json")).expect("JSON");
+    for case in vectors["good"].as_array().expect("a list") {
+        let token = case["token"].as_str().expect("a token");
+        assert_eq!(daemon_id_from_token(token).as_deref(), case["did"].as_str(), "{}", case["what"]);
+        assert_eq!(token_has_scope(token, "session:resume"), case["resume"] == true, "{}", case["what"]);
+        let session = session_id_from_token(token).map(|id| id.get().to_string());
+        assert_eq!(session.as_deref(), case["sessionId"].as_str(), "{}", case["what"]);
+    }
+    for case in vectors["sids"].as_array().expect("a list") {
+        let claims = json!({ "sid": case["sid"] }).to_string();
+        let token = format!("e30.{}.sig", URL_SAFE_NO_PAD.encode(claims));
+        let session = session_id_from_token(&token).map(|id| id.get().to_string());
+        assert_eq!(session.as_deref(), case["sessionId"].as_str(), "{case}");
+    }
+}
