@@ -5,14 +5,12 @@
 use libfuzzer_sys::fuzz_target;
 use sideband_protocol::{
     rpc::{Envelope, exceeds_nesting, write_error, write_notification, write_request, write_success},
-    sbp::{FrameId, Subject},
+    sbp::Subject,
 };
-
-const FRAME: FrameId = FrameId([0; 16]);
 
 fuzz_target!(|data: &[u8]| {
     for subject in [Subject::Rpc, Subject::Event] {
-        let Ok(envelope) = Envelope::decode(subject, FRAME, data) else { continue };
+        let Ok(envelope) = Envelope::decode(subject, data) else { continue };
         let mut again = Vec::new();
         let payload = match &envelope {
             Envelope::Request { method, params, cid } => {
@@ -39,6 +37,6 @@ fuzz_target!(|data: &[u8]| {
         if let Some(json) = payload {
             exceeds_nesting(json);
         }
-        assert_eq!(Envelope::decode(subject, FRAME, &again), Ok(envelope));
+        assert_eq!(Envelope::decode(subject, &again), Ok(envelope));
     }
 });

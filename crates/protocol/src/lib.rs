@@ -62,7 +62,7 @@
 //! let sbp::Frame::Message { id, subject, data, .. } = sbp::Frame::decode(message.plaintext)? else {
 //!     panic!("no message")
 //! };
-//! let Envelope::Request { method, params, .. } = Envelope::decode(subject, id, data)? else {
+//! let Envelope::Request { method, params, .. } = Envelope::decode(subject, data)? else {
 //!     panic!("no request")
 //! };
 //! assert_eq!((&*method, params), ("ping", Some("[1,2]")));

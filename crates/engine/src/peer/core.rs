@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use sideband_protocol::rpc::Envelope;
+use sideband_protocol::rpc::{Envelope, code, exceeds_nesting};
 use sideband_protocol::sbp::{self, Frame, Subject};
 
 use super::handle::{Command, Outgoing};
@@ -14,6 +14,8 @@ use super::policy::{OnDisconnect, PeerPolicy};
 use crate::error::{Error, PeerErrorCode, ProtocolError};
 use crate::host::{CallId, Host, Id, PeerEvent};
 use crate::random;
+
+const TOO_DEEP: &str = "the value is nested deeper than 128 levels";
 
 /// Whether messages can flow.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -133,9 +135,9 @@ impl PeerCore {
     /// The remote ended the session.
     pub(crate) fn receive(&mut self, plaintext: &[u8], out: &mut Vec<Outgoing>) -> Result<(), ProtocolError> {
         match Frame::decode(plaintext) {
-            Ok(Frame::Message { id, subject: subject @ (Subject::Rpc | Subject::Event), data, .. }) => {
-                match Envelope::decode(subject, id, data) {
-                    Ok(envelope) => self.envelope(envelope),
+            Ok(Frame::Message { subject: subject @ (Subject::Rpc | Subject::Event), data, .. }) => {
+                match Envelope::decode(subject, data) {
+                    Ok(envelope) => self.envelope(envelope, out),
                     Err(error) => self.skipped(error),
                 }
             }
@@ -159,8 +161,23 @@ impl PeerCore {
         Ok(())
     }
 
-    fn envelope(&mut self, envelope: Envelope<'_>) {
+    fn envelope(&mut self, envelope: Envelope<'_>, out: &mut Vec<Outgoing>) {
         match envelope {
+            // A host's JSON parser is not to be trusted with any depth.
+            Envelope::Request { params: Some(json), cid, .. } if exceeds_nesting(json) => {
+                out.push(Outgoing::error(cid, code::HANDLER_FAILED, TOO_DEEP));
+            }
+            Envelope::Success { cid, result: Some(json) } if exceeds_nesting(json) => {
+                if let Some(call) = self.pending.take(cid) {
+                    let wire_code = f64::from(code::INVALID_ENVELOPE);
+                    let error = Error::Rpc { wire_code, message: TOO_DEEP.into(), data: None };
+                    self.host.peer(self.id, PeerEvent::Failure { call, error: &error });
+                }
+            }
+            Envelope::Error { cid, code, message, data: Some(json) } if exceeds_nesting(json) => {
+                self.envelope(Envelope::Error { cid, code, message, data: None }, out);
+            }
+            Envelope::Notification { data: Some(json), .. } if exceeds_nesting(json) => self.skipped(TOO_DEEP),
             Envelope::Request { method, params, cid } => {
                 self.host.peer(self.id, PeerEvent::Request { cid, method: &method, params });
             }

@@ -39,6 +39,13 @@ impl Outgoing {
         Self(bytes)
     }
 
+    /// The answer to a request that never reaches a handler.
+    pub(crate) fn error(cid: FrameId, code: u16, message: &str) -> Self {
+        let mut frame = Self::message(random::frame_id(), Subject::Rpc, message.len());
+        rpc::write_error(&mut frame.0, cid, code.into(), message, None);
+        frame
+    }
+
     /// The size of the plaintext.
     pub(crate) fn len(&self) -> usize {
         self.0.len() - SEALED_PREFIX

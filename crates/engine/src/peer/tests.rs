@@ -3,7 +3,8 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use sideband_protocol::sbp::{self, Frame, FrameId};
+use sideband_protocol::rpc;
+use sideband_protocol::sbp::{self, Frame, FrameId, Subject};
 use sideband_protocol::session::SEALED_PREFIX;
 
 use super::core::{Flow, PeerCore};
@@ -298,6 +299,32 @@ fn control_frames_of_the_inner_protocol() {
     assert_eq!(side.host.take(), ["unhandled", "unhandled", "unhandled"]);
     let [pong] = &side.out[..] else { panic!("one answer, to the ping") };
     assert!(matches!(Frame::decode(&pong.0[SEALED_PREFIX..]), Ok(Frame::Pong { .. })));
+}
+
+#[test]
+fn a_remote_that_nests_too_deep_fails_that_message_only() {
+    let (mut a, mut b) = (Side::active(), Side::active());
+    let deep = "[".repeat(20_000) + &"]".repeat(20_000);
+    let message = |subject, write: &dyn Fn(&mut Vec<u8>)| {
+        let mut frame = Vec::new();
+        sbp::write_message_head(&mut frame, FrameId([5; 16]), subject);
+        write(&mut frame);
+        frame
+    };
+    let request = message(Subject::Rpc, &|out| rpc::write_request(out, "m", Some(&deep), FrameId([5; 16])));
+    b.core.receive(&request, &mut b.out).unwrap();
+    let event = message(Subject::Event, &|out| rpc::write_notification(out, "e", Some(&deep)));
+    b.core.receive(&event, &mut b.out).unwrap();
+    assert_eq!(b.host.take(), ["unhandled"]);
+    assert_eq!(b.out.len(), 1, "the request is answered with an error");
+    b.out.clear();
+
+    a.call(1, "m", 1000);
+    a.deliver(&mut b);
+    let cid = b.host.cids.lock().unwrap()[0];
+    let answer = message(Subject::Rpc, &|out| rpc::write_success(out, cid, Some(&deep)));
+    a.core.receive(&answer, &mut a.out).unwrap();
+    assert_eq!(a.host.take(), ["failure 1 the value is nested deeper than 128 levels"]);
 }
 
 #[test]

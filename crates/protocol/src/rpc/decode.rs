@@ -47,7 +47,7 @@ impl<'a> Envelope<'a> {
     /// # Errors
     ///
     /// [`EnvelopeError`].
-    pub fn decode(subject: Subject<'_>, _frame: FrameId, data: &'a [u8]) -> Result<Self, EnvelopeError> {
+    pub fn decode(subject: Subject<'_>, data: &'a [u8]) -> Result<Self, EnvelopeError> {
         let not_an_object = EnvelopeError::Invalid("not a JSON object");
         let text = std::str::from_utf8(data).map_err(|_| not_an_object)?;
         let members: Members<'a> = serde_json::from_str(text).map_err(|_| not_an_object)?;

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use sideband_protocol::{
     rpc::{Envelope, MAX_NESTING, exceeds_nesting, write_error, write_notification, write_request, write_success},
-    sbp::{FrameId, Subject},
+    sbp::Subject,
 };
 
 use crate::support::{assert_modest, bytes, damage, frame_id, json};
@@ -14,13 +14,13 @@ const SUBJECTS: [Subject<'static>; 4] = [Subject::Rpc, Subject::Event, Subject::
 fn decode(data: &[u8]) {
     for subject in SUBJECTS {
         assert_modest(data, 16, |data| {
-            _ = Envelope::decode(subject, FrameId([0; 16]), data);
+            _ = Envelope::decode(subject, data);
         });
     }
 }
 
 fn read<'a>(subject: Subject<'_>, data: &'a [u8]) -> Envelope<'a> {
-    Envelope::decode(subject, FrameId([0; 16]), data).expect("a valid envelope")
+    Envelope::decode(subject, data).expect("a valid envelope")
 }
 
 fn payload() -> impl Strategy<Value = Option<String>> {

@@ -15,8 +15,7 @@ const FILE: &str = "rpc-envelopes.json";
 
 fn decode<'a>(case: &Case<'a>) -> Result<Envelope<'a>, u16> {
     let subject = Subject::parse(case.text("subject")).expect("a valid subject");
-    let frame = FrameId(case.array("frameId"));
-    Envelope::decode(subject, frame, case.text("json").as_bytes()).map_err(EnvelopeError::code)
+    Envelope::decode(subject, case.text("json").as_bytes()).map_err(EnvelopeError::code)
 }
 
 fn parse(json: &str) -> Value {
@@ -92,7 +91,7 @@ fn valid_envelopes_decode_and_encode() {
 
         let subject = Subject::parse(case.text("subject")).expect("a valid subject");
         let encoded = encode(&envelope);
-        assert_eq!(Envelope::decode(subject, FrameId([0; 16]), &encoded), Ok(envelope));
+        assert_eq!(Envelope::decode(subject, &encoded), Ok(envelope));
     });
 }
 
@@ -111,7 +110,7 @@ const ID: FrameId = FrameId([0xab; 16]);
 const CID: &str = "abababababababababababababababab";
 
 fn request(json: &str) -> Result<Envelope<'_>, u16> {
-    Envelope::decode(Subject::Rpc, ID, json.as_bytes()).map_err(EnvelopeError::code)
+    Envelope::decode(Subject::Rpc, json.as_bytes()).map_err(EnvelopeError::code)
 }
 
 #[test]
@@ -168,7 +167,7 @@ fn members_of_other_envelopes_may_hold_anything() {
 fn bytes_that_are_no_utf8_are_no_envelope() {
     let mut json = format!(r#"{{"t":"r","m":"x","cid":"{CID}"}}"#).into_bytes();
     json[12] = 0xff;
-    let error = Envelope::decode(Subject::Rpc, ID, &json).expect_err("no UTF-8");
+    let error = Envelope::decode(Subject::Rpc, &json).expect_err("no UTF-8");
     assert_eq!(error.code(), 1100);
 }
 
