@@ -21,14 +21,16 @@ const expanded = Buffer.concat([privateKey, publicKey]);
 
 const FORMS = {
   "as made": pair,
-  "Buffer": { publicKey: Buffer.from(publicKey), privateKey: Buffer.from(privateKey) },
+  Buffer: { publicKey: Buffer.from(publicKey), privateKey: Buffer.from(privateKey) },
   "number arrays": { publicKey: [...publicKey], privateKey: [...privateKey] },
   "JSON of Uint8Array": JSON.parse(JSON.stringify(pair)),
-  "JSON of Buffer": JSON.parse(JSON.stringify({ publicKey: Buffer.from(publicKey), privateKey: Buffer.from(privateKey) })),
-  "base64": { publicKey: base64(publicKey), privateKey: base64(privateKey) },
-  "base64url": { publicKey: base64url(publicKey), privateKey: base64url(privateKey) },
-  "mixed": { publicKey: base64(publicKey), privateKey: [...privateKey] },
-  "expanded": { publicKey, privateKey: expanded },
+  "JSON of Buffer": JSON.parse(
+    JSON.stringify({ publicKey: Buffer.from(publicKey), privateKey: Buffer.from(privateKey) }),
+  ),
+  base64: { publicKey: base64(publicKey), privateKey: base64(privateKey) },
+  base64url: { publicKey: base64url(publicKey), privateKey: base64url(privateKey) },
+  mixed: { publicKey: base64(publicKey), privateKey: [...privateKey] },
+  expanded: { publicKey, privateKey: expanded },
   "expanded base64": { publicKey, privateKey: base64(expanded) },
   "of another realm": vm.runInNewContext("({publicKey: Uint8Array.from(a), privateKey: Uint8Array.from(b)})", {
     a: [...publicKey],
@@ -97,7 +99,12 @@ for (const [what, identityKeyPair, field] of [
       assert.equal(error.name, "TypeError");
       assert.ok(error.message.includes(field), error.message);
       const shown = `${error.stack}${inspect(error)}`;
-      for (const secret of [base64(privateKey), base64url(privateKey), [...privateKey].join(","), Buffer.from(privateKey).toString("hex")]) {
+      for (const secret of [
+        base64(privateKey),
+        base64url(privateKey),
+        [...privateKey].join(","),
+        Buffer.from(privateKey).toString("hex"),
+      ]) {
         assert.ok(!shown.includes(secret));
       }
       return true;

@@ -99,12 +99,12 @@ test("whenReady stays pending while paused, and can be aborted", async (t) => {
   assert.throws(() => peer.connect(), { code: "invalid_state" });
 });
 
-test("paused with \"fail\": calls reject session_paused at once", async (t) => {
+test('paused with "fail": calls reject session_paused at once', async (t) => {
   const peer = await startPaused(t, { connectionPolicy: { onDisconnect: "fail" } });
   await assert.rejects(peer.rpc.call("echo", 1), { code: "session_paused", name: "PeerError" });
 });
 
-test("paused with \"pause\": calls wait up to the limit, their time runs, abort takes them out", async (t) => {
+test('paused with "pause": calls wait up to the limit, their time runs, abort takes them out', async (t) => {
   const peer = await startPaused(t, { rpcPolicy: { disconnectBufferLimitBytes: 1_000 } });
   const controller = new AbortController();
   const aborted = peer.rpc.call("echo", "x".repeat(600), { signal: controller.signal });

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { createPeer } from "@sideband/cloud/peer";
 import { CloudApiError, PeerError, connect, createMemoryIdentityKeyStore } from "@sideband/cloud";
+import { atEnd } from "./support/ending.mjs";
 import { QUICK_RETRY, startClient, startDaemon, startPair } from "./support/peers.mjs";
 import { startRelay } from "./support/relay.mjs";
 import { collected, deferred, reached } from "./support/wait.mjs";
@@ -209,7 +210,7 @@ test("the access token is asked for before every attempt, and its failure is ret
     retryPolicy: QUICK_RETRY,
   };
   const peer = connect(options);
-  t.after(() => peer.disconnect());
+  atEnd(t, () => peer.disconnect());
   await peer.whenReady();
   assert.equal(seenThis, options);
   assert.equal(answers.length, 0);

@@ -5,6 +5,7 @@ import os from "node:os";
 import path from "node:path";
 import { after, before, test } from "node:test";
 import { createFileIdentityKeyStore, createMemoryIdentityKeyStore, generateIdentityKeyPair } from "@sideband/cloud";
+import { atEnd } from "./support/ending.mjs";
 import { QUICK_RETRY, startClient, startDaemon } from "./support/peers.mjs";
 import { startRelay } from "./support/relay.mjs";
 
@@ -17,7 +18,7 @@ const posix = process.platform === "win32" ? { skip: "no file modes" } : {};
 
 function temporary(t) {
   const dir = fs.mkdtempSync(path.join(os.tmpdir(), "sideband-store-"));
-  t.after(() => fs.rmSync(dir, { recursive: true, force: true }));
+  atEnd(t, () => fs.rmSync(dir, { recursive: true, force: true }));
   return dir;
 }
 
@@ -58,7 +59,23 @@ test("no daemon id leads out of the file store's directory, and none meets anoth
   const outer = temporary(t);
   const dir = path.join(outer, "keys");
   const store = createFileIdentityKeyStore(dir);
-  const ids = ["../up", "..", ".", "/etc/passwd", "a/b", "a\\b", "a\0b", "CON", "Abc", "abc", "x".repeat(4_000), "\ud800", "\ud801", "ä", "a\u0308"];
+  const ids = [
+    "../up",
+    "..",
+    ".",
+    "/etc/passwd",
+    "a/b",
+    "a\\b",
+    "a\0b",
+    "CON",
+    "Abc",
+    "abc",
+    "x".repeat(4_000),
+    "\ud800",
+    "\ud801",
+    "ä",
+    "a\u0308",
+  ];
   for (const [index, id] of ids.entries()) await store.set(id, key(index));
   for (const [index, id] of ids.entries()) assert.deepEqual(await store.get(id), key(index));
   assert.deepEqual((await store.list()).toSorted(), ids.toSorted());
@@ -71,7 +88,7 @@ test("the file store's files are for this user only, in a directory that is too"
   fs.chmodSync(dir, 0o755);
   const store = createFileIdentityKeyStore(dir);
   const umask = process.umask(0);
-  t.after(() => process.umask(umask));
+  atEnd(t, () => process.umask(umask));
   await store.set("a", key(1));
   assert.equal(fs.statSync(dir).mode & 0o777, 0o700);
   const [name] = fs.readdirSync(dir);

@@ -8,6 +8,7 @@ import { createMemoryIdentityKeyStore, generateIdentityKeyPair } from "@sideband
 import { createPeer } from "@sideband/cloud/peer";
 import { relayClientNegotiator } from "@sideband/cloud/peer/sbrp";
 import { SbrpError, computeFingerprint } from "@sideband/cloud/secure-relay";
+import { atEnd } from "./support/ending.mjs";
 import { QUICK_RETRY, startClient, startDaemon } from "./support/peers.mjs";
 import { startRelay } from "./support/relay.mjs";
 
@@ -156,7 +157,7 @@ test("prompts are called as methods of the options", async (t) => {
 /** What a relay between would put into the client's session: a daemon's handshake with something wrong in it. */
 async function startForger(t, forge) {
   const server = new WebSocketServer({ port: 0, host: "127.0.0.1" });
-  t.after(() => server.close());
+  atEnd(t, () => server.close());
   await once(server, "listening");
   server.on("connection", (socket) => {
     socket.on("message", (frame) => {
@@ -185,7 +186,10 @@ function rawPublicKey(kind) {
 }
 
 for (const [what, forge] of [
-  ["a signature of random bytes", () => Buffer.concat([rawPublicKey("ed25519"), rawPublicKey("x25519"), randomBytes(64)])],
+  [
+    "a signature of random bytes",
+    () => Buffer.concat([rawPublicKey("ed25519"), rawPublicKey("x25519"), randomBytes(64)]),
+  ],
   ["an all-zero message", () => Buffer.alloc(128)],
 ]) {
   test(`a forged HandshakeAccept (${what}) pins nothing and prompts nobody`, async (t) => {
@@ -207,7 +211,7 @@ for (const [what, forge] of [
           }),
           retryPolicy: QUICK_RETRY,
         });
-        t.after(() => peer.disconnect());
+        atEnd(t, () => peer.disconnect());
         await assert.rejects(peer.connect(), (error) => {
           assert.ok(error.cause instanceof SbrpError);
           assert.equal(error.cause.code, "handshake_failed");

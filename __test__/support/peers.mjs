@@ -1,5 +1,6 @@
 // Daemons and clients of a test, closed when it ends.
 import { connect, createMemoryIdentityKeyStore, generateIdentityKeyPair, listen } from "@sideband/cloud";
+import { atEnd } from "./ending.mjs";
 import { deferred } from "./wait.mjs";
 
 /** A retry policy for tests that wait for a reconnect. */
@@ -24,7 +25,7 @@ export async function startDaemon(t, relay, options = {}) {
     onUnhandledError: unexpected,
     ...rest,
   });
-  t.after(() => server.close());
+  atEnd(t, () => server.close());
   return { server, account };
 }
 
@@ -39,7 +40,7 @@ export function startClient(t, relay, account, options = {}) {
     retryPolicy: QUICK_RETRY,
     ...options,
   });
-  t.after(() => peer.disconnect());
+  atEnd(t, () => peer.disconnect());
   return peer;
 }
 

@@ -7,13 +7,14 @@ import os from "node:os";
 import path from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import { atEnd } from "./ending.mjs";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
 /** A folder with the three packages installed; removed when the test ends. */
 export function makeProject(t) {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), "sideband-"));
-  t.after(() => fs.rmSync(folder, { recursive: true, force: true }));
+  atEnd(t, () => fs.rmSync(folder, { recursive: true, force: true }));
   const scope = path.join(folder, "node_modules", "@sideband");
   fs.mkdirSync(scope, { recursive: true });
   fs.symlinkSync(root, path.join(scope, "cloud"), "junction");
@@ -91,7 +92,7 @@ export async function startDaemonProgram(t, relay, account) {
     cwd: root,
     env: { API_KEY: account.apiKey, API_URL: relay.apiUrl, RELAY_URL: relay.relayUrl },
   });
-  t.after(async () => {
+  atEnd(t, async () => {
     program.child.kill("SIGKILL");
     await program.closed;
   });
