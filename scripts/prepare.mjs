@@ -5,7 +5,7 @@ install();
 if (!exists("cargo", ["--version"])) {
   fail(
     "Rust is missing: `cargo` could not be started.\n" +
-      "  Install Rust 1.85 or newer from https://rustup.rs, open a new terminal, and run this command again.",
+      "  Install Rust 1.88 or newer from https://rustup.rs, open a new terminal, and run this command again.",
   );
 }
 run(process.execPath, ["scripts/build.mjs"]);

@@ -143,6 +143,8 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin, E: Endpoint> Link<'a, S, E> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Loss> {
         for _ in 0..ROUNDS {
             let now = now();
+            // Nobody looked at the inbox then, so nobody will be woken for it.
+            let held_back = self.transport.backlog() >= BACKLOG_PAUSES_COMMANDS;
             let progress = match self.drive_inbound(now, cx) {
                 Ok(progress) => progress,
                 Err(loss) => {
@@ -162,7 +164,8 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin, E: Endpoint> Link<'a, S, E> {
             if self.endpoint.is_closing() && flushed {
                 return Poll::Ready(Loss::Closed);
             }
-            if !progress && self.poll_timer(cx).is_pending() {
+            let freed = held_back && flushed;
+            if !progress && !freed && self.poll_timer(cx).is_pending() {
                 return Poll::Pending;
             }
         }

@@ -236,6 +236,21 @@ async fn a_client_that_leaves_closes_its_peer_at_the_daemon() {
 }
 
 #[tokio::test]
+async fn a_burst_larger_than_the_write_buffer_arrives_whole() {
+    let relay = relay().await;
+    let mut daemon = daemon(&relay).await;
+    let client = client(&relay).await;
+    let mut accepted = daemon.accept().await.expect("the client comes in");
+    let data = "x".repeat(4_000);
+    for _ in 0..800 {
+        client.emit("burst", &data).expect("a good name");
+    }
+    for number in 0..800 {
+        assert_eq!(next_event(&mut accepted).await, "burst", "{number}");
+    }
+}
+
+#[tokio::test]
 async fn ten_thousand_events_arrive_in_order() {
     let relay = relay().await;
     let mut daemon = daemon(&relay).await;
