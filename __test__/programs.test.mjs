@@ -135,9 +135,9 @@ test("the self-hosted programs, with their original imports", async (t) => {
   assert.deepEqual(lines.slice(1), ["pong"]);
 });
 
-test("without that certificate the program's connection is refused, and the error names host and phase", async (t) => {
-  const project = makePrograms(t);
-  const env = { ...cloud.env, NODE_EXTRA_CA_CERTS: undefined };
-  const { lines } = await run(project, "refused.mjs", { env });
+test("without that certificate the connection is refused, and the error names host and phase", async (t) => {
+  const project = makeProject(t);
+  fs.cpSync(fileURLToPath(new URL("children/refused.mjs", import.meta.url)), path.join(project.folder, "refused.mjs"));
+  const { lines } = await run(project, "refused.mjs", { env: { ...cloud.env, NODE_EXTRA_CA_CERTS: undefined } });
   assert.match(lines[0], /api\.sideband\.cloud.*tls/i);
 });

@@ -86,9 +86,9 @@ export function startProgram(args, { cwd, env = {} }) {
   };
 }
 
-/** The daemon of support/daemon.mjs, listening; ended with the test if it still runs. */
+/** The daemon of children/daemon.mjs, listening; ended with the test if it still runs. */
 export async function startDaemonProgram(t, relay, account) {
-  const program = startProgram([fileURLToPath(new URL("daemon.mjs", import.meta.url))], {
+  const program = startProgram([fileURLToPath(new URL("../children/daemon.mjs", import.meta.url))], {
     cwd: root,
     env: { API_KEY: account.apiKey, API_URL: relay.apiUrl, RELAY_URL: relay.relayUrl },
   });
