@@ -17,6 +17,7 @@ pub mod dial;
 pub mod direct;
 pub mod error;
 pub mod host;
+mod keepalive;
 mod link;
 pub mod peer;
 pub mod random;

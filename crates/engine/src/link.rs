@@ -7,7 +7,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use sideband_protocol::sbrp;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -15,14 +15,12 @@ use tokio::time::Sleep;
 
 use crate::error::Error;
 use crate::host::Host;
+use crate::keepalive::{Due, Keepalive};
 use crate::peer::{Inbox, Routed};
 use crate::transport::{Ended, Transport};
 
-/// An SBRP Ping goes out this often (section 5, "Keepalive").
-pub(crate) const PING_EVERY: Duration = Duration::from_secs(45);
-
-/// A connection that has been silent for this long is lost.
-pub(crate) const SILENCE_LIMIT: Duration = Duration::from_secs(90);
+/// Where nothing is due, the driver looks around this often all the same.
+const IDLE_LOOK: Duration = Duration::from_secs(60);
 
 /// Undecodable frames in a row that drop a link (section 5, "Daemon").
 pub(crate) const BAD_FRAMES_LIMIT: u32 = 10;
@@ -104,22 +102,19 @@ pub(crate) struct Link<'a, S, E> {
     inbox: &'a mut Inbox,
     host: Arc<dyn Host>,
     timer: Pin<Box<Sleep>>,
-    next_ping: Instant,
-    last_heard: Instant,
+    keepalive: Keepalive,
     outbound: Vec<Vec<u8>>,
 }
 
 impl<'a, S: AsyncRead + AsyncWrite + Unpin, E: Endpoint> Link<'a, S, E> {
     pub(crate) fn new(transport: Transport<S>, endpoint: &'a mut E, inbox: &'a mut Inbox, host: Arc<dyn Host>) -> Self {
-        let now = now();
         Self {
             transport,
             endpoint,
             inbox,
             host,
-            timer: Box::pin(tokio::time::sleep(PING_EVERY)),
-            next_ping: now + PING_EVERY,
-            last_heard: now,
+            timer: Box::pin(tokio::time::sleep(IDLE_LOOK)),
+            keepalive: Keepalive::new(now(), SystemTime::now()),
             outbound: Vec::new(),
         }
     }
@@ -210,7 +205,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin, E: Endpoint> Link<'a, S, E> {
             taken += 1;
         }
         if taken > 0 {
-            self.last_heard = now;
+            self.keepalive.heard(now);
         }
         Ok(taken > 0)
     }
@@ -218,17 +213,13 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin, E: Endpoint> Link<'a, S, E> {
     fn keep_alive(&mut self, now: Instant) -> Result<(), Loss> {
         if !self.host.gate().is_open() {
             // We are the ones who do not listen.
-            self.last_heard = now;
+            self.keepalive.heard(now);
         }
-        if now.duration_since(self.last_heard) >= SILENCE_LIMIT {
-            let why = format!("heard nothing for {} s", SILENCE_LIMIT.as_secs());
-            return Err(Loss::Ended(Ended { code: None, why }));
+        match self.keepalive.check(now, SystemTime::now()) {
+            Due::Nothing => Ok(()),
+            Due::Ping => self.transport.queue(self.endpoint.ping()).map_err(Loss::Ended),
+            Due::Lost(why) => Err(Loss::Ended(Ended { code: None, why: why.to_owned() })),
         }
-        if now >= self.next_ping {
-            self.next_ping = now + PING_EVERY;
-            self.transport.queue(self.endpoint.ping()).map_err(Loss::Ended)?;
-        }
-        Ok(())
     }
 
     /// Whether everything is out.
@@ -244,7 +235,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin, E: Endpoint> Link<'a, S, E> {
     }
 
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let keepalive = self.next_ping.min(self.last_heard + SILENCE_LIMIT);
+        let keepalive = self.keepalive.next_deadline();
         let next = self.endpoint.next_deadline().map_or(keepalive, |deadline| deadline.min(keepalive));
         poll_at(&mut self.timer, next, cx)
     }
@@ -275,7 +266,7 @@ pub(crate) async fn attend<E: Endpoint, T>(
     task: impl Future<Output = T>,
 ) -> Option<T> {
     let mut task = std::pin::pin!(task);
-    let mut timer = Box::pin(tokio::time::sleep(SILENCE_LIMIT));
+    let mut timer = Box::pin(tokio::time::sleep(IDLE_LOOK));
     std::future::poll_fn(|cx| {
         loop {
             if endpoint.is_closing() {
@@ -298,7 +289,7 @@ pub(crate) async fn attend<E: Endpoint, T>(
             if let Poll::Ready(output) = task.as_mut().poll(cx) {
                 return Poll::Ready(Some(output));
             }
-            let next = endpoint.next_deadline().unwrap_or(now + SILENCE_LIMIT);
+            let next = endpoint.next_deadline().unwrap_or(now + IDLE_LOOK);
             if poll_at(&mut timer, next, cx).is_pending() {
                 return Poll::Pending;
             }

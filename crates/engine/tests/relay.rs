@@ -226,6 +226,20 @@ async fn a_daemon_that_closes_sends_its_clients_away_at_once() {
 }
 
 #[tokio::test]
+async fn a_peer_that_was_closed_without_a_link_is_told_once_the_link_is_back() {
+    let relay = relay().await;
+    let mut daemon = daemon(&relay).await;
+    let mut client = client(&relay).await;
+    let mut accepted = daemon.accept().await.expect("the client comes in");
+    assert!(relay.disconnect_daemon(relay.daemon_id()).await);
+    assert_eq!(accepted.reaches(PeerState::Paused).await, PeerState::Paused);
+    drop(accepted);
+    // The relay would wait out the grace of a minute for a session that nobody gave up.
+    let told = tokio::time::timeout(Duration::from_secs(30), client.reaches(PeerState::Reconnecting)).await;
+    assert_eq!(told.expect("long before the grace is over"), PeerState::Reconnecting);
+}
+
+#[tokio::test]
 async fn a_client_that_leaves_closes_its_peer_at_the_daemon() {
     let relay = relay().await;
     let mut daemon = daemon(&relay).await;

@@ -36,7 +36,8 @@ pub(super) struct DaemonEndpoint {
     mailbox: Mailbox,
     daemon_id: String,
     sessions: Sessions,
-    /// Whole messages that are not Data: signals, accepts, pongs. They go out before Data.
+    /// Whole messages that are not Data: signals, accepts, pongs. They go out before Data. Without a link it holds the
+    /// farewells of sessions that ended meanwhile, one a session, for the next one.
     control: Vec<Vec<u8>>,
     bad_frames: u32,
     link_up: bool,
@@ -87,6 +88,8 @@ impl DaemonEndpoint {
             if resumable && entry.phase == Phase::Open {
                 entry.core.pause();
                 Self::tell(&*self.host, entry.core.id(), PeerState::Paused, None);
+            } else if resumable {
+                self.lose(id);
             } else {
                 self.end(id, None);
             }
@@ -102,6 +105,12 @@ impl DaemonEndpoint {
             self.control.push(sbrp::encode_signal(id, Signal::Close, reason));
             self.end(id, None);
         }
+    }
+
+    /// Ends a session that cannot be resumed; its client is told once the link is back.
+    fn lose(&mut self, id: SessionId) {
+        self.control.push(sbrp::encode_signal(id, Signal::Close, SignalReason::StateLost));
+        self.end(id, None);
     }
 
     /// Ends every session without a word: there is no link to say it on.
@@ -140,8 +149,8 @@ impl DaemonEndpoint {
         {
             let frames = entry.plain.drain(..);
             self.control.extend(frames.filter_map(|frame| entry.session.seal(frame).ok()));
-            self.control.push(sbrp::encode_signal(id, Signal::Close, SignalReason::None));
         }
+        self.control.push(sbrp::encode_signal(id, Signal::Close, SignalReason::None));
         self.end(id, None);
     }
 
@@ -276,7 +285,9 @@ impl Endpoint for DaemonEndpoint {
     fn expire(&mut self, now: Instant) {
         if self.grace_ends.is_some_and(|ends| ends <= now) {
             self.grace_ends = None;
-            self.drop_all();
+            for id in self.sessions.ids() {
+                self.lose(id);
+            }
         }
         while let Some(id) = self.sessions.due(now) {
             let Some(entry) = self.sessions.get_mut(id) else { continue };

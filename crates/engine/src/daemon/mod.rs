@@ -202,9 +202,7 @@ impl Daemon {
                 Ok(opened) => self.live(opened).await?,
                 Err(Failed::Fatal(error)) => return Some(error),
                 Err(Failed::Passing(error)) => {
-                    if self.listening {
-                        self.tell(DaemonEvent::Unhandled { error: &error });
-                    }
+                    self.tell(DaemonEvent::Unhandled { error: &error });
                     self.backoff.after_failure()
                 }
             };
