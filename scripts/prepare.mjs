@@ -1,5 +1,5 @@
 // Installs and builds what is missing, so that a fresh clone needs no other command first.
-import { exists, fail, install, run } from "./steps.mjs";
+import { exists, fail, install } from "./steps.mjs";
 
 install();
 if (!exists("cargo", ["--version"])) {
@@ -8,4 +8,4 @@ if (!exists("cargo", ["--version"])) {
       "  Install Rust 1.88 or newer from https://rustup.rs, open a new terminal, and run this command again.",
   );
 }
-run(process.execPath, ["scripts/build.mjs"]);
+await import("./build.mjs");
