@@ -17,6 +17,7 @@ use sideband::trust::{BoxFuture, IdentityKeyStore, TrustPrompt};
 use tokio::sync::oneshot;
 
 use crate::environment::Environment;
+use crate::hooks::{self, Point};
 use crate::record::{Kind, Record};
 use crate::{guard, lock};
 
@@ -186,6 +187,7 @@ impl TrustPrompt for Asker {
 
 fn settle(env: Env, ask_id: u32, answer: Answer) -> napi::Result<()> {
     guard(|| {
+        hooks::reach(Point::Answer);
         Environment::of(env)?.asks.settle(ask_id, answer);
         Ok(())
     })

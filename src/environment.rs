@@ -3,22 +3,28 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use napi::bindgen_prelude::{BufferSlice, Function};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode, UnknownReturnValue};
 use napi::{Env, Status};
 use napi_derive::napi;
+use sideband::error::Error;
 use sideband::peer::PeerHandle;
 
 use crate::asks::Asks;
+use crate::hooks::{self, Point};
 use crate::queue::Queue;
-use crate::record::Record;
+use crate::record::{Kind, Record};
 use crate::servers::Server;
-use crate::{guard, lock};
+use crate::{failure, guard, lock};
+
+/// One batch of records, or nothing where it could not be handed over this time.
+type Handed = Option<BufferSlice<'static>>;
 
 /// Calls JavaScript with one batch. Weak: it keeps no process alive.
-type Waker = ThreadsafeFunction<(), UnknownReturnValue, BufferSlice<'static>, Status, false, true>;
+type Waker = ThreadsafeFunction<(), UnknownReturnValue, Handed, Status, false, true>;
 
 thread_local! {
     /// The environments of this thread by address. Mostly one; a module loaded in several `vm` contexts has more.
@@ -48,6 +54,8 @@ pub(crate) struct Environment {
     pub(crate) table: Mutex<Table>,
     /// `None` before the start is complete and after the end.
     waker: Mutex<Option<Waker>>,
+    /// The last batch could not be handed over, which is told once.
+    failing: AtomicBool,
 }
 
 impl Environment {
@@ -77,6 +85,26 @@ impl Environment {
         }
     }
 
+    /// The next batch, on the JavaScript thread. One that could not be handed over is handed over at the next turn: an error
+    /// from here would end the program.
+    fn hand_over(&self, env: Env) -> Handed {
+        let copied = self.queue.take(|batch| {
+            hooks::reach(Point::Batch);
+            BufferSlice::copy_from(&env, batch)
+        });
+        let failing = copied.is_err();
+        if failing {
+            if !self.failing.swap(true, Ordering::Relaxed) {
+                let error = failure::to_json(&Error::Internal("a batch could not be handed over; trying again".into()));
+                self.push(&Record::new(Kind::Unhandled, 0).text1(&error));
+            }
+            self.announce();
+        } else {
+            self.failing.store(false, Ordering::Relaxed);
+        }
+        copied.ok()
+    }
+
     /// Ends everything. Tasks that still run find nobody to tell.
     fn shut_down(&self) {
         drop(lock(&self.waker).take());
@@ -92,13 +120,14 @@ impl Environment {
         // A server that is dropped closes.
         drop(servers);
         // Whoever waits at the gate shall see the end.
-        self.queue.take(|_| ());
+        let _ = self.queue.take(|_| Ok(()));
     }
 }
 
-/// Makes the environment's queue: every batch of records goes to `dispatch`, which must not throw. Once per environment.
+/// Makes the environment's queue: every batch of records goes to `dispatch`, which must not throw; `null`
+/// is no batch. Once per environment.
 #[napi]
-pub fn start(env: Env, dispatch: Function<'_, BufferSlice<'static>, UnknownReturnValue>) -> napi::Result<()> {
+pub fn start(env: Env, dispatch: Function<'_, Handed, UnknownReturnValue>) -> napi::Result<()> {
     guard(|| {
         let address = env.raw() as usize;
         if ENVIRONMENTS.with_borrow(|all| all.iter().any(|(owner, _)| *owner == address)) {
@@ -109,17 +138,13 @@ pub fn start(env: Env, dispatch: Function<'_, BufferSlice<'static>, UnknownRetur
             asks: Asks::default(),
             table: Mutex::default(),
             waker: Mutex::new(None),
+            failing: AtomicBool::new(false),
         });
         // Not the other way round: the environment owns the waker.
         let source = Arc::downgrade(&environment);
         let waker =
             dispatch.build_threadsafe_function::<()>().callee_handled::<false>().weak::<true>().build_callback(
-                move |call| {
-                    guard(|| match source.upgrade() {
-                        Some(environment) => environment.queue.take(|batch| BufferSlice::copy_from(&call.env, batch)),
-                        None => BufferSlice::copy_from(&call.env, []),
-                    })
-                },
+                move |call| Ok(source.upgrade().and_then(|environment| environment.hand_over(call.env))),
             )?;
         *lock(&environment.waker) = Some(waker);
         let ending = Arc::clone(&environment);

@@ -5,6 +5,7 @@ use sideband::host::{DaemonEvent, Gate, Host, Id, PeerEvent, PeerState};
 
 use crate::environment::Environment;
 use crate::failure;
+use crate::hooks::{self, Point};
 use crate::lock;
 use crate::record::{Kind, Record};
 
@@ -30,12 +31,14 @@ impl Host for Environment {
                 self.push(&record.text1(remote.unwrap_or_default()).text2(error.as_deref()));
             }
             PeerEvent::Result { call, result } => {
+                hooks::reach(Point::Result);
                 self.push(&Record::new(Kind::Result, handle).id(call).text2(result));
             }
             PeerEvent::Failure { call, error } => {
                 self.push(&Record::new(Kind::Failure, handle).id(call).text1(&failure::to_json(error)));
             }
             PeerEvent::Request { cid, method, params } => {
+                hooks::reach(Point::Request);
                 let record = Record { ids: words_of(cid.0), ..Record::new(Kind::Request, handle) };
                 self.push(&record.text1(method).text2(params));
             }
@@ -79,7 +82,10 @@ impl Host for Environment {
                 drop(table);
                 self.push(&Record::new(Kind::Connection, handle).id(id).text1(remote));
             }
-            DaemonEvent::LinkUp => self.push(&Record::new(Kind::ServerState, handle).a(1)),
+            DaemonEvent::LinkUp => {
+                hooks::reach(Point::Link);
+                self.push(&Record::new(Kind::ServerState, handle).a(1));
+            }
             DaemonEvent::LinkDown { error } => {
                 self.push(&Record::new(Kind::ServerState, handle).text2(Some(&failure::to_json(error))));
             }
@@ -87,7 +93,11 @@ impl Host for Environment {
                 self.push(&Record::new(Kind::Unhandled, handle).text1(&failure::to_json(error)));
             }
             DaemonEvent::Gone => {
-                lock(&self.table).servers.remove(&handle);
+                let mut table = lock(&self.table);
+                table.servers.remove(&handle);
+                // A server whose task panicked never told that its peers are gone.
+                table.peers.retain(|_, peer| !peer.is_orphaned());
+                drop(table);
                 self.push(&Record::new(Kind::Gone, handle));
             }
         }

@@ -14,6 +14,7 @@ mod asks;
 mod dialers;
 mod environment;
 mod failure;
+mod hooks;
 mod host;
 mod keys;
 mod options;

@@ -14,6 +14,7 @@ use sideband::trust::TrustPolicy;
 
 use crate::asks::Asker;
 use crate::environment::Environment;
+use crate::hooks::{self, Point};
 use crate::host::cid_of;
 use crate::options::{self, PeerMode, PeerOptions, Trust, milliseconds, required};
 use crate::{dialers, guard, lock, runtime};
@@ -109,7 +110,10 @@ pub fn call(
     params: Option<String>,
     timeout_ms: f64,
 ) -> napi::Result<u32> {
-    with_peer(env, peer, |peer| peer.call(call_id, &method, params.as_deref(), milliseconds(timeout_ms)))
+    with_peer(env, peer, |peer| {
+        hooks::reach(Point::Call);
+        peer.call(call_id, &method, params.as_deref(), milliseconds(timeout_ms))
+    })
 }
 
 /// Forgets a call.

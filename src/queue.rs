@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use sideband::host::Gate;
 
-use crate::lock;
 use crate::record::Record;
+use crate::{guard, lock};
 
 /// Bytes waiting for JavaScript above which connections are left unread: a heap's worth of a stalled event loop, no more.
 const HIGH_WATER_BYTES: usize = 8 << 20;
@@ -64,21 +64,30 @@ impl Queue {
     }
 
     /// Takes everything, in order. The next record wakes JavaScript again.
-    pub(crate) fn take<T>(&self, read: impl FnOnce(&[u8]) -> T) -> T {
-        let mut taken = {
+    ///
+    /// # Errors
+    /// What `read` fails with, or that it panicked. Everything stays in the queue then, and wants another wake.
+    pub(crate) fn take<T>(&self, read: impl FnOnce(&[u8]) -> napi::Result<T>) -> napi::Result<T> {
+        let (mut taken, records) = {
             let mut batch = lock(&self.batch);
             batch.awake = false;
-            batch.records = 0;
+            let records = std::mem::take(&mut batch.records);
             let spare = std::mem::take(&mut batch.spare);
             let taken = std::mem::replace(&mut batch.bytes, spare);
             // Under the lock, so that a gate closed for the next batch stays closed.
             self.gate.open();
-            taken
+            (taken, records)
         };
-        let result = read(&taken);
-        if taken.capacity() <= KEPT_CAPACITY {
+        let result = guard(|| read(&taken));
+        let mut batch = lock(&self.batch);
+        if result.is_err() {
+            taken.extend_from_slice(&batch.bytes);
+            batch.bytes = taken;
+            batch.records += records;
+            self.unannounced.store(true, Ordering::Release);
+        } else if taken.capacity() <= KEPT_CAPACITY {
             taken.clear();
-            lock(&self.batch).spare = taken;
+            batch.spare = taken;
         }
         result
     }
@@ -98,6 +107,11 @@ mod tests {
         queue.push(&Record::new(Kind::Event, 1).text1(text));
     }
 
+    /// How many bytes there were.
+    fn take(queue: &Queue) -> usize {
+        queue.take(|batch| Ok(batch.len())).expect("nothing fails here")
+    }
+
     #[test]
     fn one_wake_for_everything_that_gathers() {
         let queue = Queue::default();
@@ -107,8 +121,7 @@ mod tests {
         assert!(queue.wants_wake());
         push(&queue, "c");
         assert!(!queue.wants_wake(), "JavaScript is called already");
-        let length = queue.take(<[u8]>::len);
-        assert_eq!(length, 3 * (HEADER_LEN + 1));
+        assert_eq!(take(&queue), 3 * (HEADER_LEN + 1));
         assert!(!queue.wants_wake());
         push(&queue, "d");
         assert!(queue.wants_wake());
@@ -118,7 +131,7 @@ mod tests {
     fn a_record_taken_before_its_flush_needs_no_wake() {
         let queue = Queue::default();
         push(&queue, "a");
-        queue.take(|_| ());
+        take(&queue);
         assert!(!queue.wants_wake());
     }
 
@@ -131,7 +144,7 @@ mod tests {
             push(&queue, &large);
         }
         assert!(!queue.gate().is_open());
-        queue.take(|_| ());
+        take(&queue);
         assert!(queue.gate().is_open());
         for _ in 0..HIGH_WATER_RECORDS {
             assert!(queue.gate().is_open());
@@ -141,10 +154,26 @@ mod tests {
     }
 
     #[test]
+    fn what_could_not_be_taken_stays_in_front_and_wants_a_wake() {
+        let queue = Queue::default();
+        push(&queue, "a");
+        assert!(queue.wants_wake());
+        let failed = queue.take(|_| {
+            push(&queue, "b");
+            if queue.gate().is_open() { panic!("as if by a fault") } else { Ok(()) }
+        });
+        assert!(failed.is_err());
+        assert!(queue.wants_wake());
+        let texts = queue.take(|batch| Ok([batch[HEADER_LEN], batch[2 * HEADER_LEN + 1]]));
+        assert_eq!(texts.expect("both"), *b"ab");
+        assert!(!queue.wants_wake());
+    }
+
+    #[test]
     fn a_large_buffer_is_not_kept() {
         let queue = Queue::default();
         push(&queue, &"x".repeat(2 * KEPT_CAPACITY));
-        queue.take(|_| ());
+        take(&queue);
         assert!(lock(&queue.batch).spare.capacity() <= KEPT_CAPACITY);
     }
 }

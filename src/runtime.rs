@@ -26,8 +26,8 @@ static NEXT: AtomicUsize = AtomicUsize::new(0);
 pub(crate) fn handle() -> napi::Result<Handle> {
     let mut runtimes = lock(&RUNTIMES);
     while runtimes.len() < THREADS {
-        let started =
-            start().map_err(|error| napi::Error::from_reason(format!("the I/O threads could not be started: {error}")))?;
+        let started = start()
+            .map_err(|error| napi::Error::from_reason(format!("the I/O threads could not be started: {error}")))?;
         runtimes.push(started);
     }
     let turn = NEXT.fetch_add(1, Ordering::Relaxed) % runtimes.len();

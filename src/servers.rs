@@ -21,6 +21,7 @@ use url::Url;
 
 use crate::asks::Asker;
 use crate::environment::Environment;
+use crate::hooks::{self, Point};
 use crate::keys::key_bytes;
 use crate::options::{self, Disconnect, ServerMode, ServerOptions, milliseconds, required};
 use crate::record::{Kind, Record};
@@ -192,6 +193,10 @@ fn answer_later(
     request: impl Future<Output = Result<String, Error>> + Send + 'static,
 ) -> napi::Result<()> {
     runtime::handle()?.spawn(async move {
+        let request = async {
+            hooks::reach(Point::Api);
+            request.await
+        };
         let outcome = AssertUnwindSafe(request)
             .catch_unwind()
             .await
