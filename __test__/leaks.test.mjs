@@ -11,7 +11,7 @@ after(() => relay.stop());
 
 /** What garbage collection and allocators leave undecided; 2,000 connections kept would be far more. */
 const HEAP_SLACK = 2 << 20;
-const RSS_SLACK = 24 << 20;
+const RSS_SLACK = 16 << 20;
 
 test("no growth over 2,000 connect and close cycles", async () => {
   const account = await relay.addDaemon();

@@ -2,7 +2,8 @@
 import { connect, createMemoryIdentityKeyStore, generateIdentityKeyPair, listen } from "@sideband/cloud";
 
 const { API_KEY, API_URL, RELAY_URL, DAEMON_ID, ACCESS_TOKEN } = process.env;
-const WARM_UP = 500;
+// Young generations, allocators and thread stacks reach their size in the first thousands.
+const WARM_UP = 2_000;
 const CYCLES = 2_000;
 const AT_ONCE = 8;
 
