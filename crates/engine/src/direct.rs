@@ -198,7 +198,11 @@ async fn connection(shared: &Shared, stream: TcpStream, address: SocketAddr) {
     let error = match loss {
         Ok(Loss::Refused(error)) => Some(error),
         Ok(Loss::Closed | Loss::Ended(_)) => None,
-        Err(_) => Some(Error::Internal("a connection's task panicked".into())),
+        Err(_) => {
+            let error = Error::Internal("a connection's task panicked".into());
+            shared.tell(DaemonEvent::Unhandled { error: &error });
+            Some(error)
+        }
     };
     shared.open().remove(&id);
     solo.close();

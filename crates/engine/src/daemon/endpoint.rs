@@ -1,5 +1,6 @@
 //! What stands behind a daemon's link: all its sessions (section 5, "Daemon").
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -216,6 +217,16 @@ impl DaemonEndpoint {
         }
     }
 
+    /// Does something for one session. A panic in it is that session's end and nobody else's: whatever it left half done goes
+    /// with the session.
+    fn contained(&mut self, id: SessionId, work: impl FnOnce(&mut Self)) {
+        if catch_unwind(AssertUnwindSafe(|| work(self))).is_err() {
+            let error = Error::Internal("a session's work panicked".into());
+            self.unhandled(&error);
+            self.fail(id, &error);
+        }
+    }
+
     fn control(&mut self, session: u64, code: ControlCode) -> Result<(), Error> {
         match (SessionId::new(session), code) {
             (Some(id), ControlCode::SESSION_ENDED) => self.end(id, None),
@@ -246,8 +257,10 @@ impl Endpoint for DaemonEndpoint {
         };
         self.bad_frames = 0;
         match frame {
-            Frame::Data { session, .. } => self.data(session, &mut message),
-            Frame::HandshakeInit { session, payload } => self.handshake(now, session, payload),
+            Frame::Data { session, .. } => self.contained(session, |this| this.data(session, &mut message)),
+            Frame::HandshakeInit { session, payload } => {
+                self.contained(session, |this| this.handshake(now, session, payload));
+            }
             Frame::Control { session, code, .. } => return self.control(session, code),
             Frame::Ping(bytes) => self.control.push(sbrp::encode_pong(bytes)),
             Frame::Pong(_) => {}

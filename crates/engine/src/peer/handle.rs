@@ -137,6 +137,11 @@ impl PeerHandle {
         self.id
     }
 
+    /// Whether the task behind this peer is gone: whatever is asked of it is refused.
+    pub fn is_orphaned(&self) -> bool {
+        self.mailbox.queue.is_closed()
+    }
+
     /// Calls `method` with `params` (JSON text). The outcome comes as a `Result` or `Failure` event with this `call`
     /// number, at the latest after `timeout`.
     ///
