@@ -75,7 +75,9 @@ function dropRequest(id) {
   requests.delete(id);
 }
 
+/** @param batch `null` where the addon could not hand one over: it tries again at once */
 function dispatch(batch) {
+  if (batch === null) return;
   const view = new DataView(batch.buffer, batch.byteOffset, batch.byteLength);
   const end = batch.byteLength;
   let at = 0;

@@ -97,7 +97,10 @@ class ServerCore {
   }
 
   onListenFailed(text) {
-    if (this.state !== "closed") this.#start.reject(errorFrom(JSON.parse(text), this.thrown));
+    const error = errorFrom(JSON.parse(text), this.thrown);
+    // A server that listened already fails only by a fault of the addon.
+    if (this.state === "listening") this.reportError(error);
+    else if (this.state !== "closed") this.#start.reject(error);
     this.onGone();
   }
 
