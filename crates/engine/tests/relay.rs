@@ -168,7 +168,7 @@ async fn without_retries_an_absent_daemon_is_an_error() {
     let mut once = options(account(&relay));
     once.retry.on_error = false;
     let error = sdk::connect(once).await.expect_err("nobody is there");
-    assert!(matches!(&error, Error::Peer { code: PeerErrorCode::NotConnected, .. }), "{error:?}");
+    assert!(matches!(&error, Error::Peer { code: PeerErrorCode::PeerClosed, .. }), "{error:?}");
     assert!(error.cause().expect("a cause").to_string().contains("daemon_offline"), "{error:?}");
 }
 

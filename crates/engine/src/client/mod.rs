@@ -209,7 +209,7 @@ impl Client {
                 0 => format!("the connection failed: {error}"),
                 tried => format!("gave up after {tried} retries: {error}"),
             };
-            return Some(Error::peer_because(PeerErrorCode::NotConnected, message, error.clone()));
+            return Some(Error::peer_because(PeerErrorCode::PeerClosed, message, error.clone()));
         }
         None
     }
