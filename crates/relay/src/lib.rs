@@ -14,6 +14,20 @@
 //! # }
 //! ```
 //!
+//! With a data directory it remembers its daemons, users and keys:
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use sideband_relay::{Relay, config::Config};
+//!
+//! let relay = Relay::builder().config(Config::with_data_dir("./data")).start().await?;
+//! let daemon = relay.admin().add_daemon(Some("my-daemon"), None).await?;
+//! let user = relay.admin().add_user(Some(&[daemon.daemon_id])).await?;
+//! # let _ = (daemon.api_key, user.access_token);
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! A relay runs on threads of its own and can be started from any runtime.
 //!
 //! | module | what lives there |
@@ -21,10 +35,14 @@
 //! | `front` | accepting, HTTP, the opening of a WebSocket |
 //! | `hub` | the data plane: shards, connections, pairs |
 //! | `control` | the control plane's procedures and the admin's endpoints |
+//! | [`admin`] | what the admin commands do |
+//! | [`config`] | settings and their sources |
 //! | [`token`] | the JWTs |
 //! | `store` | the database |
 #![forbid(unsafe_code)]
 
+pub mod admin;
+pub mod config;
 mod control;
 mod front;
 mod hub;
@@ -34,7 +52,8 @@ mod relay;
 mod store;
 pub mod token;
 
+pub use admin::{Admin, DaemonCredentials};
 pub use hub::SessionInfo;
-pub use limits::Limits;
-pub use relay::{DaemonCredentials, Relay, RelayBuilder, RunningRelay, StartError};
+pub use limits::{LimitError, LimitRow, Limits};
+pub use relay::{Relay, RelayBuilder, RunningRelay, StartError};
 pub use store::StoreError;

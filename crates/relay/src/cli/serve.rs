@@ -1,71 +1,99 @@
 //! `sideband-relay serve`.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::{
+    io::Write as _,
+    net::{Ipv4Addr, SocketAddr},
+};
 
 use clap::Args;
 use serde_json::json;
-use sideband_relay::{Relay, RunningRelay};
+use sideband_relay::{Relay, RunningRelay, config::Config};
 use tokio::signal::unix::{SignalKind, signal};
+
+use super::{Failure, log, settings::Settings};
 
 /// Options of `serve`.
 #[derive(Args)]
 pub(crate) struct ServeArgs {
     /// Needs nothing and stores nothing: a relay on 127.0.0.1 with one daemon and one user, whose
-    /// credentials are printed.
+    /// credentials are printed
     #[arg(long)]
     dev: bool,
 
-    /// The port to listen on; 0 takes any that is free.
-    #[arg(long, default_value_t = 0)]
-    port: u16,
+    /// With --dev: the port to listen on; any free one if left out
+    #[arg(long, requires = "dev")]
+    port: Option<u16>,
 
-    /// Print the addresses and credentials as one line of JSON.
+    /// Print the addresses (with --dev also the credentials) as one line of JSON
     #[arg(long)]
     json: bool,
+
+    #[command(flatten)]
+    settings: Settings,
+}
+
+impl ServeArgs {
+    fn config(&self) -> Result<Config, Failure> {
+        if !self.dev {
+            return self.settings.load().map_err(Failure::unusable);
+        }
+        if !self.settings.is_empty() {
+            let message = "--dev stores nothing and takes no settings but --port; leave out one or the other";
+            return Err(Failure::unusable(message));
+        }
+        let mut config = Config::dev();
+        config.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port.unwrap_or(0)));
+        Ok(config)
+    }
 }
 
 /// Serves until SIGTERM or SIGINT.
-pub(crate) async fn run(args: ServeArgs) -> Result<(), String> {
-    if !args.dev {
-        return Err("only serve --dev is available".to_owned());
-    }
-    tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(tracing::Level::WARN).init();
+pub(crate) async fn run(args: ServeArgs) -> Result<(), Failure> {
+    let config = args.config()?;
+    log::init(&config);
+    raise_file_limit();
     // Before the address is printed: whoever reads it may stop the relay at once.
-    let hook = |kind| signal(kind).map_err(|error| format!("cannot wait for signals: {error}"));
+    let hook = |kind| signal(kind).map_err(|error| Failure::unusable(format!("cannot wait for signals: {error}")));
     let (mut terminate, mut interrupt) = (hook(SignalKind::terminate())?, hook(SignalKind::interrupt())?);
-    let relay = Relay::builder()
-        .dev()
-        .bind(SocketAddr::from((Ipv4Addr::LOCALHOST, args.port)))
-        .start()
-        .await
-        .map_err(|error| error.to_string())?;
-    announce(&relay, args.json);
+    let relay = Relay::builder().config(config).start().await.map_err(Failure::unusable)?;
+    announce(&relay, &args);
+    tracing::info!(relay_url = relay.relay_url(), api_url = relay.api_url(), "serving");
     tokio::select! {
         _ = terminate.recv() => (),
         _ = interrupt.recv() => (),
     }
+    tracing::info!("shutting down");
     relay.shutdown().await;
     Ok(())
 }
 
-fn announce(relay: &RunningRelay, as_json: bool) {
-    if as_json {
-        let line = json!({
-            "relayUrl": relay.relay_url(),
-            "apiUrl": relay.api_url(),
-            "daemonId": relay.daemon_id(),
-            "apiKey": relay.api_key(),
-            "accessToken": relay.access_token(),
-            "adminToken": relay.admin_token(),
-        });
-        println!("{line}");
-    } else {
-        println!("Sideband relay for development; nothing is stored.");
-        println!("  relay URL     {}", relay.relay_url());
-        println!("  API URL       {}", relay.api_url());
-        println!("  daemon id     {}", relay.daemon_id());
-        println!("  API key       {}   (for the daemon)", relay.api_key());
-        println!("  access token  {}   (for clients)", relay.access_token());
-        println!("  admin token   {}", relay.admin_token());
+/// Every connection is a file descriptor, and the usual soft limit is 1,024.
+fn raise_file_limit() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::warn!(%error, "the limit of open files cannot be raised");
     }
+}
+
+fn announce(relay: &RunningRelay, args: &ServeArgs) {
+    let mut lines = vec![("relayUrl", relay.relay_url()), ("apiUrl", relay.api_url())];
+    if args.dev {
+        lines.push(("daemonId", relay.daemon_id()));
+        lines.push(("apiKey", relay.api_key()));
+        lines.push(("accessToken", relay.access_token()));
+        lines.push(("adminToken", relay.admin_token()));
+    }
+    let text = if args.json {
+        let object: serde_json::Map<_, _> =
+            lines.into_iter().map(|(name, value)| (name.to_owned(), json!(value))).collect();
+        json!(object).to_string()
+    } else {
+        let title = if args.dev { "Sideband relay for development; nothing is stored." } else { "Sideband relay" };
+        let lines = lines.into_iter().map(|(name, value)| format!("\n  {name:<12} {value}"));
+        format!("{title}{}", lines.collect::<String>())
+    };
+    // Whoever started it may not read it; that is no reason to end.
+    let _ = writeln!(std::io::stdout(), "{text}");
 }

@@ -37,19 +37,27 @@ pub(crate) struct Issuer {
     url: String,
     region: Option<String>,
     keys: RwLock<Arc<Keys>>,
+    /// Keys that sign in this issuer's name elsewhere.
+    trusted: VerifyingKeys,
 }
 
 impl Issuer {
-    /// Loads the keys, making the first one if there is none. `trusted` are keys that sign in this
-    /// issuer's name elsewhere.
+    /// Loads the keys, making the first one if there is none.
     pub(crate) async fn new(
         url: String,
         region: Option<String>,
-        trusted: &VerifyingKeys,
+        trusted: VerifyingKeys,
         store: &Store,
     ) -> Result<Self, StoreError> {
-        let keys = RwLock::new(load(store, trusted).await?);
-        Ok(Self { url, region, keys })
+        let keys = RwLock::new(load(store, &trusted).await?);
+        Ok(Self { url, region, keys, trusted })
+    }
+
+    /// Takes in what the admin commands changed.
+    pub(crate) async fn reload(&self, store: &Store) -> Result<(), StoreError> {
+        let keys = load(store, &self.trusted).await?;
+        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
+        Ok(())
     }
 
     /// The keys as they are now.

@@ -10,13 +10,11 @@ use super::{
     wire::{Answer, ApiError, bearer, json_answer, read_json},
 };
 use crate::{
+    admin::MAX_CODE_SECONDS,
     front::Front,
     random,
     store::{Access, Daemon},
 };
-
-/// Longest life of a Quick Connect code, and the default, in seconds.
-const MAX_CODE_LIFETIME: u64 = 300;
 
 /// Answers `POST /api/trpc/{procedure}`.
 pub(crate) async fn handle(
@@ -66,15 +64,14 @@ async fn create_code(front: &Front, request: Request<Incoming>) -> Result<Value,
     let daemon = authenticate_daemon(front, &request).await?;
     let input = input(request).await?;
     let lifetime = match input.get("ttlSeconds") {
-        None => MAX_CODE_LIFETIME,
+        None => MAX_CODE_SECONDS,
         Some(seconds) => seconds
             .as_u64()
-            .filter(|seconds| (1..=MAX_CODE_LIFETIME).contains(seconds))
+            .filter(|seconds| (1..=MAX_CODE_SECONDS).contains(seconds))
             .ok_or_else(|| ApiError::bad_request("ttlSeconds must be a whole number, 1 to 300"))?,
     };
-    let new = front.store.add_code(&daemon.id, lifetime, unix_time()).await?;
-    let groups = [&new.code[..4], &new.code[4..8], &new.code[8..]];
-    let code = groups.join("-");
+    let new = front.admin.add_code(&daemon.id, lifetime).await?;
+    let code = new.code;
     Ok(json!({
         "code": code,
         "url": format!("{}/quick-connect#{code}", front.api_url),

@@ -73,7 +73,7 @@ async fn serve_http(front: Arc<Front>, io: Io) -> io::Result<()> {
     };
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(front.limits.request_time)
+        .header_read_timeout(front.limits.header_time)
         .max_buf_size(MAX_HEADER)
         .half_close(false)
         .serve_connection(TokioIo::new(io), service)

@@ -1,6 +1,7 @@
 //! Where connections come in: accepting, HTTP, and letting each WebSocket through to its shard.
 
 mod accept;
+mod changes;
 mod http;
 pub(crate) mod io;
 mod upgrade;
@@ -10,13 +11,14 @@ use std::{
     sync::Arc,
 };
 
-use sha2::{Digest, Sha256};
 use sideband_protocol::sbrp::SessionId;
 use tokio::sync::oneshot;
 
 pub(crate) use accept::serve;
+pub(crate) use changes::{Changes, watch as watch_changes};
 
 use crate::{
+    admin::Admin,
     control::Issuer,
     hub::{Command, Registry, SessionInfo, ShardHandle},
     limits::Limits,
@@ -33,22 +35,10 @@ pub(crate) struct Front {
     pub(crate) verifier: Verifier,
     pub(crate) registry: Arc<Registry>,
     pub(crate) limits: Arc<Limits>,
-    pub(crate) admin_token: AdminToken,
+    pub(crate) admin: Admin,
+    pub(crate) changes: Changes,
     pub(crate) shards: Vec<ShardHandle>,
     pub(crate) hasher: RandomState,
-}
-
-/// The admin token, as a digest: comparing digests tells nothing about the token by its timing.
-pub(crate) struct AdminToken([u8; 32]);
-
-impl AdminToken {
-    pub(crate) fn new(token: &str) -> Self {
-        Self(Sha256::digest(token.as_bytes()).into())
-    }
-
-    pub(crate) fn matches(&self, token: &str) -> bool {
-        Self::new(token).0 == self.0
-    }
 }
 
 impl Front {

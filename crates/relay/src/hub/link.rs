@@ -201,10 +201,10 @@ impl Link {
     }
 
     fn wake(&self) {
-        if !self.awake.get() {
-            if let Some(waker) = self.waker.borrow().as_ref() {
-                waker.wake_by_ref();
-            }
+        if !self.awake.get()
+            && let Some(waker) = self.waker.borrow().as_ref()
+        {
+            waker.wake_by_ref();
         }
     }
 

@@ -86,10 +86,11 @@ impl Registry {
     fn change(&self, daemon: &Arc<str>, change: impl FnOnce(&mut State, &Arc<str>)) {
         let mut state = self.state();
         change(&mut state, daemon);
-        if let Entry::Occupied(entry) = state.daemons.entry(Arc::clone(daemon)) {
-            if entry.get().sessions == 0 && entry.get().links == 0 {
-                entry.remove();
-            }
+        if let Entry::Occupied(entry) = state.daemons.entry(Arc::clone(daemon))
+            && entry.get().sessions == 0
+            && entry.get().links == 0
+        {
+            entry.remove();
         }
     }
 }

@@ -95,7 +95,6 @@ pub(crate) enum Command {
     CutClient(SessionId, oneshot::Sender<bool>),
     Sessions(oneshot::Sender<Vec<SessionInfo>>),
     /// Closes what belongs to somebody whose access was taken.
-    #[allow(dead_code, reason = "sent by the watcher of revocations, which comes next")]
     Revoke(Revoked),
     /// Closes everything with 1012, spread over the drain time; the answer comes when all is gone.
     Drain(oneshot::Sender<()>),
@@ -209,11 +208,11 @@ impl Shard {
     }
 
     fn tell_if_drained(&self) {
-        if self.connections.get() == 0 {
-            if let Some(reply) = self.drained.take() {
-                // Whoever asked has stopped waiting.
-                let _ = reply.send(());
-            }
+        if self.connections.get() == 0
+            && let Some(reply) = self.drained.take()
+        {
+            // Whoever asked has stopped waiting.
+            let _ = reply.send(());
         }
     }
 
@@ -310,8 +309,17 @@ impl Shard {
         let now = Instant::now();
         match who {
             Revoked::Daemon(id) => {
-                if let Some(link) = self.pairing.daemon(id).and_then(|daemon| daemon.link()) {
-                    link.terminate(ControlCode::FORBIDDEN, 0, now);
+                if let Some(daemon) = self.pairing.daemon(id) {
+                    for pair in daemon.pairs() {
+                        self.pairing.expire(&pair, now);
+                    }
+                    shut_out(&daemon, now);
+                }
+            }
+            // Whoever has the new key resumes the sessions.
+            Revoked::Key(id) => {
+                if let Some(daemon) = self.pairing.daemon(id) {
+                    shut_out(&daemon, now);
                 }
             }
             Revoked::User(id) => {
@@ -322,5 +330,11 @@ impl Shard {
                 }
             }
         }
+    }
+}
+
+fn shut_out(daemon: &Daemon, now: Instant) {
+    if let Some(link) = daemon.link() {
+        link.terminate(ControlCode::UNAUTHORIZED, 0, now);
     }
 }

@@ -1,61 +1,132 @@
 //! The issuer's signing keys and other lasting secrets.
 
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{Connection, TransactionBehavior, params};
 use zeroize::Zeroizing;
 
-use super::{Store, StoreError, daemons::time};
+use super::{
+    Store, StoreError,
+    daemons::{seconds, time},
+    digest,
+};
 use crate::{
     random,
     token::{Jwks, SigningKey},
 };
 
+/// How long a retired key stays published, in seconds: the longest life of a token signed with it,
+/// the clocks' skew, and the time for which relays keep a key set.
+const PUBLISHED_FOR: u64 = 3_600 + 30 + 300;
+
+/// One line of `keys list`.
+#[derive(Clone, Eq, PartialEq, Debug)]
+pub struct KeyRow {
+    /// The key's id.
+    pub kid: String,
+    /// When it was made, in seconds since 1970.
+    pub created_at: u64,
+    /// When it stopped signing.
+    pub retired_at: Option<u64>,
+}
+
+fn insert(db: &Connection, key: &SigningKey, now: u64) -> rusqlite::Result<()> {
+    let insert = "INSERT INTO signing_keys (kid, seed, created_at) VALUES (?1, ?2, ?3)";
+    db.execute(insert, params![key.kid(), key.seed().as_slice(), time(now)])?;
+    Ok(())
+}
+
+/// The published keys, the one that signs at the end.
+fn published(db: &Connection, now: u64) -> rusqlite::Result<Vec<SigningKey>> {
+    let mut all = db.prepare_cached(
+        "SELECT seed FROM signing_keys WHERE retired_at IS NULL OR retired_at > ?1
+         ORDER BY retired_at IS NULL, created_at, kid",
+    )?;
+    let mut rows = all.query([time(now.saturating_sub(PUBLISHED_FOR))])?;
+    let mut keys = Vec::new();
+    while let Some(row) = rows.next()? {
+        keys.push(SigningKey::from_seed(&Zeroizing::new(row.get(0)?)));
+    }
+    Ok(keys)
+}
+
 impl Store {
     /// The key that signs now, made at the first call, and every key that is still published.
     pub(crate) async fn signing_keys(&self, now: u64) -> Result<(SigningKey, Jwks), StoreError> {
         let fresh = random::bytes::<32>();
-        self.call(move |db| {
-            let transaction = db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-            let any = transaction.prepare_cached("SELECT 1 FROM signing_keys WHERE retired_at IS NULL")?.exists([])?;
-            if !any {
-                let key = SigningKey::from_seed(&fresh);
-                transaction.execute(
-                    "INSERT INTO signing_keys (kid, seed, created_at) VALUES (?1, ?2, ?3)",
-                    params![key.kid(), key.seed().as_slice(), time(now)],
-                )?;
-            }
-            let mut keys = Vec::new();
-            {
-                let mut all = transaction
-                    .prepare_cached("SELECT seed FROM signing_keys ORDER BY retired_at IS NULL, created_at, kid")?;
-                let mut rows = all.query([])?;
-                while let Some(row) = rows.next()? {
-                    keys.push(SigningKey::from_seed(&Zeroizing::new(row.get(0)?)));
+        self.writer
+            .call(move |db| {
+                let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+                let signs = "SELECT 1 FROM signing_keys WHERE retired_at IS NULL";
+                if !transaction.prepare_cached(signs)?.exists([])? {
+                    insert(&transaction, &SigningKey::from_seed(&fresh), now)?;
                 }
-            }
-            transaction.commit()?;
-            let jwks = Jwks { keys: keys.iter().map(SigningKey::jwk).collect() };
-            // The order puts the one that signs last.
-            let current = keys.pop();
-            current.map(|key| (key, jwks)).ok_or_else(|| StoreError::Broken("the signing key is gone".to_owned()))
-        })
-        .await
+                transaction.commit()?;
+                let mut keys = published(db, now)?;
+                let jwks = Jwks { keys: keys.iter().map(SigningKey::jwk).collect() };
+                // The order puts the one that signs last.
+                let current = keys.pop();
+                current.map(|key| (key, jwks)).ok_or_else(|| StoreError::Broken("the signing key is gone".to_owned()))
+            })
+            .await
     }
 
-    /// A lasting value of that name; `fresh` is kept if there is none yet.
-    pub(crate) async fn setting(
-        &self,
-        name: &'static str,
-        fresh: Zeroizing<Vec<u8>>,
-    ) -> Result<Zeroizing<Vec<u8>>, StoreError> {
-        self.call(move |db| {
-            db.execute(
-                "INSERT INTO settings (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO NOTHING",
-                params![name, fresh.as_slice()],
-            )?;
-            let value =
-                db.query_row("SELECT value FROM settings WHERE name = ?1", [name], |row| row.get(0)).optional()?;
-            Ok(Zeroizing::new(value.unwrap_or_default()))
-        })
-        .await
+    /// Makes a new signing key. The old ones stay published until their tokens are dead, and then
+    /// are deleted. Returns the new one's id.
+    pub(crate) async fn rotate_signing_key(&self, now: u64) -> Result<String, StoreError> {
+        let fresh = random::bytes::<32>();
+        self.writer
+            .call(move |db| {
+                let key = SigningKey::from_seed(&fresh);
+                let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+                let retire = "UPDATE signing_keys SET retired_at = ?1 WHERE retired_at IS NULL";
+                transaction.execute(retire, [time(now)])?;
+                let forget = "DELETE FROM signing_keys WHERE retired_at <= ?1";
+                transaction.execute(forget, [time(now.saturating_sub(PUBLISHED_FOR))])?;
+                insert(&transaction, &key, now)?;
+                transaction.commit()?;
+                Ok(key.kid().to_owned())
+            })
+            .await
+    }
+
+    /// The keys of `keys list`: id, when made, when retired.
+    pub(crate) async fn list_signing_keys(&self) -> Result<Vec<KeyRow>, StoreError> {
+        self.reader
+            .call(|db| {
+                let mut all =
+                    db.prepare_cached("SELECT kid, created_at, retired_at FROM signing_keys ORDER BY created_at, kid")?;
+                let rows = all.query_map([], |row| {
+                    Ok(KeyRow {
+                        kid: row.get(0)?,
+                        created_at: seconds(row.get(1)?),
+                        retired_at: row.get::<_, Option<i64>>(2)?.map(seconds),
+                    })
+                })?;
+                Ok(rows.collect::<Result<_, _>>()?)
+            })
+            .await
+    }
+
+    /// Makes the token for the admin endpoints, in place of the one before.
+    pub(crate) async fn set_admin_token(&self) -> Result<Zeroizing<String>, StoreError> {
+        let token = random::admin_token();
+        self.writer
+            .call(move |db| {
+                let set = "INSERT INTO settings (name, value) VALUES ('admin_token', ?1)
+                           ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+                db.execute(set, [digest(&token)])?;
+                Ok(token)
+            })
+            .await
+    }
+
+    /// Whether that is the token for the admin endpoints. There is none until one is made.
+    pub(crate) async fn is_admin_token(&self, token: &str) -> Result<bool, StoreError> {
+        let hash = digest(token);
+        self.reader
+            .call(move |db| {
+                let find = "SELECT 1 FROM settings WHERE name = 'admin_token' AND value = ?1";
+                Ok(db.prepare_cached(find)?.exists([hash])?)
+            })
+            .await
     }
 }

@@ -1,14 +1,12 @@
 //! What the control plane remembers: daemons, users, codes, signing keys. SQLite behind one thread.
 //!
-//! A [`Store`] is a handle; the database belongs to a thread of its own, because every call may
+//! A [`Store`] is a handle; the database belongs to threads of its own, because every call may
 //! touch the disk and no connection of the relay may wait for one. Other processes (the admin
 //! commands) may have the same file open: SQLite's own locks and write-ahead log keep them apart,
 //! and [`Store::revocations_after`] finds what they revoked.
 //!
 //! API keys, access tokens and Quick Connect codes are stored as SHA-256 digests only. They are
 //! random and long, so a fast hash is enough and nothing can be guessed from one.
-
-#![allow(dead_code, reason = "the admin commands, which come next, use the rest")]
 
 mod access;
 mod daemons;
@@ -22,8 +20,12 @@ use rusqlite::{Connection, ErrorCode};
 use sha2::{Digest, Sha256};
 use tokio::sync::oneshot;
 
+pub use access::UserRow;
 pub(crate) use access::{Access, Revoked};
+pub use daemons::DaemonRow;
 pub(crate) use daemons::{AddDaemon, Daemon};
+pub use keys::KeyRow;
+pub(crate) use schema::{open_private, prepare_directory};
 
 /// Jobs that may wait for the database thread. More mean that the disk does not keep up; then a
 /// request is refused with 503 rather than queued without end.
@@ -40,6 +42,17 @@ pub enum StoreError {
     Broken(String),
 }
 
+impl StoreError {
+    /// Says which file it was.
+    fn at(self, path: &Path) -> Self {
+        let at = |why: String| format!("{}: {why}", path.display());
+        match self {
+            Self::Unavailable(why) => Self::Unavailable(at(why)),
+            Self::Broken(why) => Self::Broken(at(why)),
+        }
+    }
+}
+
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
         match error.sqlite_error_code() {
@@ -51,10 +64,51 @@ impl From<rusqlite::Error> for StoreError {
 
 type Job = Box<dyn FnOnce(&mut Connection) + Send>;
 
-/// A handle to the database. Cheap to clone; the thread ends with the last one.
+/// A thread with a connection to the database.
+#[derive(Clone)]
+struct Worker(mpsc::SyncSender<Job>);
+
+impl Worker {
+    fn start(name: &str, mut connection: Connection) -> Result<Self, StoreError> {
+        let (jobs, inbox) = mpsc::sync_channel::<Job>(QUEUE);
+        thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(move || {
+                while let Ok(job) = inbox.recv() {
+                    job(&mut connection);
+                }
+            })
+            .map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        Ok(Self(jobs))
+    }
+
+    async fn call<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        let job: Job = Box::new(move |connection| {
+            // Nobody waits any more when the request was dropped; a write happened all the same.
+            let _ = reply.send(job(connection));
+        });
+        self.0.try_send(job).map_err(|error| {
+            StoreError::Unavailable(match error {
+                mpsc::TrySendError::Full(_) => "too many requests are waiting".to_owned(),
+                mpsc::TrySendError::Disconnected(_) => "its thread has ended".to_owned(),
+            })
+        })?;
+        answer.await.map_err(|_| StoreError::Unavailable("its thread has ended".to_owned()))?
+    }
+}
+
+/// A handle to the database. Cheap to clone; the threads end with the last one.
+///
+/// Reading has a thread of its own where there is a file, so that a write that waits for another
+/// process or for the disk keeps no connection from being let in.
 #[derive(Clone)]
 pub(crate) struct Store {
-    jobs: mpsc::SyncSender<Job>,
+    reader: Worker,
+    writer: Worker,
 }
 
 impl Store {
@@ -64,49 +118,31 @@ impl Store {
     ///
     /// When the thread cannot be started.
     pub(crate) fn in_memory() -> Result<Self, StoreError> {
-        Self::start(Connection::open_in_memory()?)
+        let mut connection = Connection::open_in_memory()?;
+        schema::migrate(&mut connection)?;
+        let worker = Worker::start("sideband-store", connection)?;
+        Ok(Self { reader: worker.clone(), writer: worker })
     }
 
-    /// The store in `path`, created where there is none.
+    /// The store in a data directory; both are created where they are missing.
     ///
     /// # Errors
     ///
     /// When the file cannot be opened, is no database, or belongs to a later version.
-    pub(crate) fn open(path: &Path) -> Result<Self, StoreError> {
-        Self::start(schema::open(path)?)
+    pub(crate) fn open(directory: &Path) -> Result<Self, StoreError> {
+        let path = schema::prepare(directory)?;
+        let mut writer = schema::open(&path)?;
+        schema::migrate(&mut writer).map_err(|error| error.at(&path))?;
+        let reader = schema::open(&path)?;
+        Ok(Self {
+            reader: Worker::start("sideband-reader", reader)?,
+            writer: Worker::start("sideband-writer", writer)?,
+        })
     }
 
-    fn start(mut connection: Connection) -> Result<Self, StoreError> {
-        schema::migrate(&mut connection)?;
-        let (jobs, inbox) = mpsc::sync_channel::<Job>(QUEUE);
-        thread::Builder::new()
-            .name("sideband-store".to_owned())
-            .spawn(move || {
-                while let Ok(job) = inbox.recv() {
-                    job(&mut connection);
-                }
-            })
-            .map_err(|error| StoreError::Unavailable(error.to_string()))?;
-        Ok(Self { jobs })
-    }
-
-    /// Runs `job` on the database thread.
-    async fn call<T: Send + 'static>(
-        &self,
-        job: impl FnOnce(&mut Connection) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<T, StoreError> {
-        let (reply, answer) = oneshot::channel();
-        let job: Job = Box::new(move |connection| {
-            // Nobody waits any more when the request was dropped; the write happened all the same.
-            let _ = reply.send(job(connection));
-        });
-        self.jobs.try_send(job).map_err(|error| {
-            StoreError::Unavailable(match error {
-                mpsc::TrySendError::Full(_) => "too many requests are waiting".to_owned(),
-                mpsc::TrySendError::Disconnected(_) => "its thread has ended".to_owned(),
-            })
-        })?;
-        answer.await.map_err(|_| StoreError::Unavailable("its thread has ended".to_owned()))?
+    /// A number that changes when another process, or this one's writer, has changed the file.
+    pub(crate) async fn version(&self) -> Result<i64, StoreError> {
+        self.reader.call(|db| Ok(db.pragma_query_value(None, "data_version", |row| row.get(0))?)).await
     }
 }
 

@@ -1,6 +1,11 @@
 //! Opening the file and bringing its tables up to date.
 
-use std::{fs, path::Path, time::Duration};
+use std::{
+    fmt::Display,
+    fs::{self, File},
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use rusqlite::Connection;
 
@@ -62,28 +67,52 @@ const MIGRATIONS: &[&str] = &["
     ) STRICT, WITHOUT ROWID;
 "];
 
-/// Opens or creates the file, readable by its owner only.
-pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
-    let at = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
+/// The database's name in the data directory.
+const FILE: &str = "relay.db";
+
+/// Makes sure that the data directory is there, readable by its owner only.
+pub(crate) fn prepare_directory(directory: &Path) -> Result<(), StoreError> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(directory).map_err(|error| broken(directory, &error))
+}
+
+fn broken(path: &Path, error: &dyn Display) -> StoreError {
+    StoreError::Broken(format!("{}: {error}", path.display()))
+}
+
+/// Makes sure that the directory and the file are there.
+pub(super) fn prepare(directory: &Path) -> Result<PathBuf, StoreError> {
+    prepare_directory(directory)?;
+    let path = directory.join(FILE);
     // Created before SQLite does, so that there is no moment at which others can read it.
+    open_private(&path)?;
+    Ok(path)
+}
+
+/// Opens a file for reading and writing, made readable by its owner only if it is missing.
+pub(crate) fn open_private(path: &Path) -> Result<File, StoreError> {
     let mut options = fs::OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).map_err(|error| StoreError::Broken(at(&error)))?;
-    let connection = Connection::open(path).map_err(|error| StoreError::Broken(at(&error)))?;
-    connection.busy_timeout(BUSY_TIMEOUT)?;
-    let set_up = || -> rusqlite::Result<()> {
+    options.open(path).map_err(|error| broken(path, &error))
+}
+
+/// Opens the file.
+pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
+    let set_up = || -> rusqlite::Result<Connection> {
+        let connection = Connection::open(path)?;
+        connection.busy_timeout(BUSY_TIMEOUT)?;
         connection.pragma_update(None, "journal_mode", "wal")?;
         // With the log flushed at every commit, a committed key or revocation survives a kill of
         // the process and of the machine.
-        connection.pragma_update(None, "synchronous", "full")
+        connection.pragma_update(None, "synchronous", "full")?;
+        Ok(connection)
     };
-    set_up().map_err(|error| match StoreError::from(error) {
-        StoreError::Broken(why) => StoreError::Broken(at(&why)),
-        StoreError::Unavailable(why) => StoreError::Unavailable(at(&why)),
-    })?;
-    Ok(connection)
+    set_up().map_err(|error| StoreError::from(error).at(path))
 }
 
 /// Applies what is missing, all or nothing.

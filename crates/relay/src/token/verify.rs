@@ -221,10 +221,10 @@ fn check_claims(claims: &Map<String, Value>, verifier: &Verifier, now: u64) -> R
     } else {
         Role::Daemon
     };
-    if let Some(region) = claims.get("region") {
-        if region.as_str() != verifier.region.as_deref() || !region.is_string() {
-            return Err(Refusal::Region);
-        }
+    if let Some(region) = claims.get("region")
+        && (region.as_str() != verifier.region.as_deref() || !region.is_string())
+    {
+        return Err(Refusal::Region);
     }
     #[expect(clippy::cast_precision_loss, reason = "a few hundred")]
     if is_client && expires - issued > MAX_CLIENT_LIFETIME_SECONDS as f64 {

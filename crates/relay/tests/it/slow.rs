@@ -14,7 +14,7 @@ fn big(session: u64) -> Vec<u8> {
 
 #[tokio::test]
 async fn a_client_that_does_not_read_gets_backpressure_and_the_others_go_on() {
-    let mut limits = Limits::default();
+    let mut limits = Limits::default().without_rates();
     limits.client_queue_bytes = 1024 * 1024;
     let relay = TestRelay::with(|builder| builder.limits(limits)).await;
     let mut daemon = relay.daemon().await;
@@ -49,7 +49,7 @@ async fn a_client_that_does_not_read_gets_backpressure_and_the_others_go_on() {
 
 #[tokio::test]
 async fn clients_of_a_daemon_that_does_not_read_are_slowed_down_and_lose_nothing() {
-    let mut limits = Limits::default();
+    let mut limits = Limits::default().without_rates();
     limits.daemon_queue_bytes = 256 * 1024;
     let relay = TestRelay::with(|builder| builder.limits(limits)).await;
     let (mut daemon, mut client) = relay.pair().await;
@@ -88,7 +88,7 @@ async fn clients_of_a_daemon_that_does_not_read_are_slowed_down_and_lose_nothing
 
 #[tokio::test]
 async fn a_daemon_that_does_not_read_for_too_long_gets_backpressure() {
-    let mut limits = Limits::default();
+    let mut limits = Limits::default().without_rates();
     limits.daemon_queue_bytes = 256 * 1024;
     limits.queue_time = Duration::from_millis(300);
     let relay = TestRelay::with(|builder| builder.limits(limits)).await;
@@ -112,7 +112,7 @@ async fn a_daemon_that_does_not_read_for_too_long_gets_backpressure() {
 
 #[tokio::test]
 async fn a_client_that_reads_too_slowly_for_too_long_gets_backpressure() {
-    let mut limits = Limits::default();
+    let mut limits = Limits::default().without_rates();
     limits.queue_time = Duration::from_millis(300);
     limits.client_queue_bytes = 1 << 30;
     let relay = TestRelay::with(|builder| builder.limits(limits)).await;
@@ -125,7 +125,7 @@ async fn a_client_that_reads_too_slowly_for_too_long_gets_backpressure() {
 
 #[tokio::test]
 async fn one_who_makes_answers_and_does_not_read_them_is_closed() {
-    let mut limits = Limits::default();
+    let mut limits = Limits::default().without_rates();
     limits.client_queue_bytes = 64 * 1024;
     let relay = TestRelay::with(|builder| builder.limits(limits)).await;
     let (mut daemon, mut client) = relay.pair().await;

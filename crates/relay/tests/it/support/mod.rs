@@ -85,8 +85,7 @@ impl TestRelay {
 
     /// Opens a WebSocket with a token in the query; the HTTP status if that is refused.
     pub(crate) async fn open(&self, token: &str) -> Result<Peer, u16> {
-        let url = format!("{}/?token={token}", self.relay.relay_url());
-        open(self.authority(), url.into_client_request().unwrap()).await
+        open_url(self.relay.relay_url(), token).await
     }
 
     /// The relay's daemon, connected.
@@ -121,6 +120,12 @@ impl TestRelay {
     pub(crate) async fn get(&self, path: &str, bearer: Option<&str>) -> Reply {
         request(self.authority(), "GET", path, bearer, "").await
     }
+}
+
+/// Opens a WebSocket with a token in the query; the HTTP status if that is refused.
+pub(crate) async fn open_url(relay_url: &str, token: &str) -> Result<Peer, u16> {
+    let url = format!("{relay_url}/?token={token}");
+    open(relay_url.strip_prefix("ws://").unwrap(), url.into_client_request().unwrap()).await
 }
 
 /// Opens a WebSocket by hand-made request.

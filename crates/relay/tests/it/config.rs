@@ -1,0 +1,101 @@
+//! Settings: their sources, their order, and everything that stops a start.
+
+use std::{ffi::OsString, net::SocketAddr, time::Duration};
+
+use sideband_relay::config::{Config, LogFormat, Source, environment, read_file};
+
+fn file(text: &str) -> Result<Source, String> {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("relay.toml");
+    std::fs::write(&path, text).unwrap();
+    read_file(&path).map_err(|error| error.to_string())
+}
+
+fn env(variables: &[(&str, &str)]) -> Source {
+    let variables = variables.iter().map(|(name, value)| (OsString::from(name), OsString::from(value)));
+    environment(variables).unwrap()
+}
+
+fn load(sources: &[Source]) -> Result<Config, String> {
+    Config::from_sources(sources).map_err(|error| error.to_string())
+}
+
+fn refused(text: &str) -> String {
+    let error = file(text).and_then(|source| load(&[source])).expect_err(text);
+    assert!(!error.contains('\n'), "one line: {error}");
+    error
+}
+
+#[test]
+fn flags_win_over_the_environment_and_that_over_the_file() {
+    let file =
+        file("data_dir = '/file'\nregion = 'file'\nlisten = '127.0.0.1:1'\n[limits]\ngrace_seconds = 1").unwrap();
+    let env = env(&[
+        ("SIDEBAND_RELAY_REGION", "env"),
+        ("SIDEBAND_RELAY_LISTEN", "127.0.0.1:2"),
+        ("SIDEBAND_RELAY_LIMITS__GRACE_SECONDS", "2"),
+        ("SIDEBAND_RELAY_LOG__FORMAT", "json"),
+        ("OTHER", "x"),
+    ]);
+    let mut flags = Source::flags([("listen", Some("127.0.0.1:3".to_owned())), ("region", None)]).unwrap();
+    flags.set_pair("limits.keep_bytes=7").unwrap();
+    let config = load(&[file, env, flags]).unwrap();
+    assert_eq!(config.data_dir.unwrap().to_str(), Some("/file"));
+    assert_eq!(config.region.as_deref(), Some("env"));
+    assert_eq!(config.listen, SocketAddr::from(([127, 0, 0, 1], 3)));
+    assert_eq!(config.limits.grace, Duration::from_secs(2));
+    assert_eq!(config.limits.keep_bytes, 7);
+    assert_eq!(config.log_format, LogFormat::Json);
+}
+
+#[test]
+fn unknown_keys_are_refused_wherever_they_are() {
+    assert!(refused("data_dir = 'x'\nlisten_on = '127.0.0.1:1'").contains("listen_on"));
+    assert!(refused("data_dir = 'x'\n[limits]\ngrace = 1").contains("there is no limit grace"));
+    assert!(refused("data_dir = 'x'\n[log]\ncolour = true").contains("colour"));
+    assert!(refused("data_dir = 'x'\n[nothing]").contains("nothing"));
+    let unknown = env(&[("SIDEBAND_RELAY_DATA_DIR", "x"), ("SIDEBAND_RELAY_LISTN", "x")]);
+    let error = load(&[unknown]).unwrap_err();
+    assert!(error.contains("environment") && error.contains("listn"), "{error}");
+    let mut flags = Source::flags([("data_dir", Some("x".to_owned()))]).unwrap();
+    flags.set_pair("gracE=1").unwrap();
+    assert!(load(&[flags]).unwrap_err().contains("flags"));
+}
+
+#[test]
+fn values_that_make_no_sense_are_refused() {
+    for text in [
+        "",
+        "data_dir = 7",
+        "data_dir = 'x'\nlisten = 'localhost'",
+        "data_dir = 'x'\nlisten = '127.0.0.1'",
+        "data_dir = 'x'\nthreads = 0",
+        "data_dir = 'x'\nthreads = -1",
+        "data_dir = 'x'\nrelay_url = 'https://relay'",
+        "data_dir = 'x'\nrelay_url = 'wss://'",
+        "data_dir = 'x'\nrelay_url = 'wss://relay?x=1'",
+        "data_dir = 'x'\napi_url = 'relay'",
+        "data_dir = 'x'\n[limits]\ngrace_seconds = -1",
+        "data_dir = 'x'\n[limits]\nkeep_bytes = 1.5",
+        "data_dir = 'x'\n[limits]\nkeep_bytes = 'many'",
+        "data_dir = 'x'\n[log]\nlevel = 'loud'",
+        "data_dir = 'x'\nlog = 'json'",
+        "data_dir = 'x",
+    ] {
+        refused(text);
+    }
+}
+
+#[test]
+fn a_syntax_error_says_which_line() {
+    assert!(file("data_dir = 'x'\nlisten = [\n").unwrap_err().contains("line "));
+}
+
+#[test]
+fn plain_on_an_address_that_others_reach_has_to_be_asked_for() {
+    let open = "data_dir = 'x'\nlisten = '0.0.0.0:80'\nrelay_url = 'wss://relay.example'";
+    assert!(refused(open).contains("allow_plain"));
+    load(&[file(&format!("{open}\nallow_plain = true")).unwrap()]).unwrap();
+    assert!(refused("data_dir = 'x'\nlisten = '0.0.0.0:80'\nallow_plain = true").contains("relay_url is missing"));
+    assert!(refused("data_dir = 'x'\nlisten = '192.0.2.1:80'").contains("allow_plain"));
+}
