@@ -136,6 +136,15 @@ test("links lead somewhere, and commands exist", () => {
   }
 });
 
+test("the files that the architecture page names are there", () => {
+  const homes = ["", "crates/", "crates/engine/src/"];
+  const named = [...read("docs/architecture.md").matchAll(/`([\w.-]+\/[\w./-]*|[\w-]+\.(?:rs|js|d\.ts))`/g)];
+  assert.ok(named.length > 30);
+  for (const [, file] of named) {
+    assert.ok(homes.some((home) => fs.existsSync(path.join(root, home, file))), `${file} is not there`);
+  }
+});
+
 /** The anchors that a page's headings have. */
 function anchors(text) {
   const headings = [...text.matchAll(/^#+ (.+)$/gm)].map(([, heading]) => heading);
