@@ -9,6 +9,7 @@ class HoldQueue {
   /** How many wait under each name, so that a name's later messages cannot overtake its earlier ones. */
   #waiting = new Map();
   #rechecking = false;
+  #cleared = false;
 
   isWaiting(kind, name) {
     return this.#waiting.size > 0 && this.#waiting.has(`${kind}:${name}`);
@@ -27,35 +28,47 @@ class HoldQueue {
   }
 
   /**
-   * Somebody registered: after the code that did so had its turn, messages that are wanted now go out, in order, up to
-   * the first that is not.
+   * Somebody registered: after the code that did so had its turn, what is wanted by now goes out, in order. It does not
+   * wait for what nobody wants: `onConnection` itself may be waiting for it.
    */
   recheck() {
     if (this.#rechecking || this.#items.length === 0) return;
     this.#rechecking = true;
     queueMicrotask(() => {
       this.#rechecking = false;
-      while (this.#items.length > 0 && this.#items[0].isWanted()) this.#shift().deliver();
+      this.#deliver((item) => item.isWanted());
     });
   }
 
   /** `onConnection` is done: everything goes out, wanted or not. The queue is no longer in use by then. */
   release() {
-    while (this.#items.length > 0) this.#shift().deliver();
+    this.#deliver(() => true);
   }
 
   /** The peer closed: nobody can be answered any more. */
   clear() {
+    this.#cleared = true;
     this.#items = [];
-    this.#waiting.clear();
   }
 
-  #shift() {
-    const item = this.#items.shift();
-    const left = this.#waiting.get(item.key) - 1;
-    if (left === 0) this.#waiting.delete(item.key);
-    else this.#waiting.set(item.key, left);
-    return item;
+  #deliver(isDue) {
+    const left = [];
+    for (const item of this.#items) {
+      if (this.#cleared) return;
+      if (isDue(item)) {
+        this.#forget(item.key);
+        item.deliver();
+      } else {
+        left.push(item);
+      }
+    }
+    this.#items = left;
+  }
+
+  #forget(key) {
+    const count = this.#waiting.get(key);
+    if (count === 1) this.#waiting.delete(key);
+    else this.#waiting.set(key, count - 1);
   }
 }
 
