@@ -10,7 +10,7 @@ const { KEY_BYTES } = require("./identity.js");
 const Question = Object.freeze({ Token: 1, StoreGet: 2, StoreSet: 3, FirstConnection: 4, IdentityMismatch: 5 });
 
 /**
- * Answers one question.
+ * Answers one question. Never throws, and its promise never rejects.
  * @param owner keeps what callbacks throw (`thrown`), so that the very same error comes back as a cause
  * @param callbacks `token()`, and for clients `store` and `prompts`; absent ones are never asked for
  */
@@ -74,12 +74,17 @@ async function answerPrompt(owner, id, question, argument, prompts) {
 function refuse(owner, id, error, fatal) {
   if (owner.state === "closed") return;
   owner.thrown.set(id, error);
-  boundary().answerError(id, describe(error), fatal);
+  try {
+    boundary().answerError(id, describe(error), fatal);
+  } catch (fault) {
+    owner.reportError(fault);
+  }
 }
 
 function describe(error) {
   try {
-    return error instanceof Error ? error.message : String(error);
+    // A message may be anything: it is a property like any other.
+    return String(error instanceof Error ? error.message : error);
   } catch {
     return "a callback failed";
   }

@@ -1,9 +1,10 @@
 // Callbacks that never settle: what waits for them is given up, and nothing else is disturbed.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { createMemoryIdentityKeyStore } from "@sideband/cloud";
+import { createMemoryIdentityKeyStore, generateIdentityKeyPair } from "@sideband/cloud";
 import { createPeer } from "@sideband/cloud/peer";
-import { relayClientNegotiator } from "@sideband/cloud/peer/sbrp";
+import { relayClientNegotiator, relayDaemonNegotiator } from "@sideband/cloud/peer/sbrp";
+import { listen } from "@sideband/cloud/peer/server";
 import { atEnd } from "./support/ending.mjs";
 import { startClient, startDaemon, startPair } from "./support/peers.mjs";
 import { startRelay } from "./support/relay.mjs";
@@ -87,6 +88,64 @@ test("an onConnection that never settles: its peer works, and the server closes"
   const closed = reached(peer, "closed");
   await server.close();
   await closed;
+});
+
+test("a session token that never comes: disconnect() closes at once", async (t) => {
+  const { account } = await startDaemon(t, relay);
+  const asked = deferred();
+  const peer = createPeer({
+    endpoint: relay.relayUrl,
+    negotiator: relayClientNegotiator({
+      daemonId: account.daemonId,
+      sessionToken: () => (asked.resolve(), never()),
+      identityKeyStore: createMemoryIdentityKeyStore(),
+      trustPolicy: "auto",
+    }),
+  });
+  const rejected = assert.rejects(peer.connect(), { code: "peer_closed" });
+  await asked.promise;
+  await peer.disconnect();
+  await rejected;
+});
+
+test("a presence token that never comes: listen() can be aborted", async () => {
+  const asked = deferred();
+  const controller = new AbortController();
+  const listening = listen({
+    endpoint: relay.relayUrl,
+    negotiator: relayDaemonNegotiator({
+      daemonId: "waiting",
+      presenceToken: () => (asked.resolve(), never()),
+      identityKeyPair: generateIdentityKeyPair(),
+    }),
+    onConnection() {},
+    signal: controller.signal,
+  });
+  const rejected = assert.rejects(listening, { name: "AbortError" });
+  await asked.promise;
+  controller.abort();
+  await rejected;
+});
+
+test("listeners, subscribers and onUnhandledError that never settle hold nothing up", async (t) => {
+  const { peer, remote, server } = await startPair(t, relay, {
+    daemon: { onUnhandledError: never },
+    onConnection: (remote) => remote.rpc.handle("echo", (value) => value),
+  });
+  const seen = [];
+  remote.on("stateChange", never);
+  remote.events.on("event", never);
+  remote.events.on("event", () => {
+    throw new Error("for onUnhandledError");
+  });
+  remote.events.on("event", (data) => seen.push(data));
+  peer.events.emit("event", 1);
+  peer.events.emit("event", 2);
+  assert.equal(await peer.rpc.call("echo", 1), 1);
+  assert.deepEqual(seen, [1, 2]);
+  await peer.disconnect();
+  await reached(remote, "closed");
+  await server.close();
 });
 
 test("a handler that never settles stops no other", async (t) => {
