@@ -18,8 +18,17 @@ const good = {
   listenPlain: { endpoint, onConnection() {} },
   relayClientNegotiator: { daemonId: "d", identityKeyStore, trustPolicy: "auto", sessionToken: "t" },
   relayDaemonNegotiator: { daemonId: "d", identityKeyPair },
+  sbpNegotiator: {},
 };
-const functions = { connect, listen, createPeer, listenPlain, relayClientNegotiator, relayDaemonNegotiator };
+const functions = {
+  connect,
+  listen,
+  createPeer,
+  listenPlain,
+  relayClientNegotiator,
+  relayDaemonNegotiator,
+  sbpNegotiator,
+};
 
 const policies = {
   rpcPolicy: [7, null, { defaultTimeoutMs: -1 }, { defaultTimeoutMs: "1" }, { defaultTimeoutMs: Number.NaN }],
@@ -74,18 +83,26 @@ const bad = {
   },
   listenPlain: {
     ...policies,
-    endpoint: [undefined, ...notUrls, "http://host"],
+    endpoint: [undefined, ...notUrls, "http://host", "wss://host"],
     negotiator: [null, {}, relayClientNegotiator(good.relayClientNegotiator)],
     onConnection: [undefined, 1],
     signal: [7],
   },
-  relayClientNegotiator: { ...trust, daemonId: notStrings, sessionToken: ["", 7, null], handshakeTimeoutMs: [-1, "1"] },
+  relayClientNegotiator: {
+    ...trust,
+    daemonId: notStrings,
+    sessionToken: ["", 7, null],
+    handshakeTimeoutMs: [-1, "1"],
+    peerId: ["", 7],
+  },
   relayDaemonNegotiator: {
     daemonId: notStrings,
     identityKeyPair: [undefined, 7],
     presenceToken: ["", 7, null],
     handshakeTimeoutMs: [-1, "1"],
+    peerId: ["", 7],
   },
+  sbpNegotiator: { peerId: ["", 7], handshakeTimeoutMs: [-1, "1"] },
 };
 
 /** The options with one field, of a policy perhaps, replaced. */
@@ -110,7 +127,7 @@ for (const [name, fields] of Object.entries(bad)) {
         else assert.throws(() => functions[name](options), check, `${path} ${String(value)}`);
       }
     }
-    for (const options of [undefined, null, 7]) {
+    for (const options of name === "sbpNegotiator" ? [null, 7] : [undefined, null, 7]) {
       if (name.startsWith("listen")) await assert.rejects(functions[name](options), TypeError);
       else assert.throws(() => functions[name](options), TypeError);
     }

@@ -88,6 +88,20 @@ test("what is sent while paused arrives once and in order after the resume", asy
   );
 });
 
+test("of the events emitted while paused the newest are kept, and tryCall says that it waited", async (t) => {
+  const { account, peer, remote } = await startPair(t, relay, { client: { eventPolicy: { maxBufferedEvents: 2 } } });
+  const seen = [];
+  remote.events.on("n", (n) => seen.push(n));
+  remote.rpc.handle("n", (n) => n);
+  const paused = reached(peer, "paused");
+  await relay.cutDaemon(account.daemonId);
+  await paused;
+  for (const n of [1, 2, 3]) peer.events.emit("n", n);
+  assert.deepEqual(await peer.rpc.tryCall("n", 4), { ok: true, value: 4, reconnected: true });
+  assert.deepEqual(await peer.rpc.tryCall("n", 5), { ok: true, value: 5, reconnected: false });
+  assert.deepEqual(seen, [2, 3]);
+});
+
 test("whenReady stays pending while paused, and can be aborted", async (t) => {
   const peer = await startPaused(t);
   const controller = new AbortController();

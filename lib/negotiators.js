@@ -3,7 +3,7 @@
 // is in it (tokens, keys) is kept where printing the object does not show it.
 
 const { identitySeed, asDaemonId } = require("./identity.js");
-const { optionsObject, requiredString } = require("./options.js");
+const { optionalString, optionsObject, requiredString } = require("./options.js");
 const { milliseconds } = require("./policies.js");
 const { trustOptions } = require("./trust.js");
 
@@ -26,8 +26,9 @@ class RelayClientNegotiator extends Negotiator {}
 class RelayDaemonNegotiator extends Negotiator {}
 
 /** Plain SBP over a WebSocket: what `createPeer` and `listen` use when nothing else is said. */
-function sbpNegotiator() {
-  return new SbpNegotiator({ kind: "sbp" });
+function sbpNegotiator(options = {}) {
+  optionsObject(options, "sbpNegotiator");
+  return new SbpNegotiator({ kind: "sbp", ...common(options) });
 }
 
 /** End-to-end encryption through a relay, as a client. */
@@ -39,7 +40,7 @@ function relayClientNegotiator(options) {
     daemonId: asDaemonId(options.daemonId),
     trust: trustOptions(options, "prompt"),
     token: tokenSource(options, sessionToken, "sessionToken"),
-    handshakeTimeoutMs: handshakeTimeout(options),
+    ...common(options),
   };
   return new RelayClientNegotiator(description);
 }
@@ -52,7 +53,7 @@ function relayDaemonNegotiator(options) {
     daemonId: asDaemonId(options.daemonId),
     seed: identitySeed(options.identityKeyPair, "identityKeyPair"),
     token: tokenSource(options, options.presenceToken, "presenceToken"),
-    handshakeTimeoutMs: handshakeTimeout(options),
+    ...common(options),
   };
   return new RelayDaemonNegotiator(description);
 }
@@ -65,8 +66,13 @@ function tokenSource(options, token, field) {
   return () => token;
 }
 
-function handshakeTimeout({ handshakeTimeoutMs }) {
-  return handshakeTimeoutMs === undefined ? undefined : milliseconds(handshakeTimeoutMs, "handshakeTimeoutMs");
+/** What every negotiator may say. */
+function common({ peerId, handshakeTimeoutMs }) {
+  return {
+    peerId: optionalString(peerId, "peerId"),
+    handshakeTimeoutMs:
+      handshakeTimeoutMs === undefined ? undefined : milliseconds(handshakeTimeoutMs, "handshakeTimeoutMs"),
+  };
 }
 
 /**

@@ -21,7 +21,7 @@ function createPeer(options) {
   optionsObject(options, "createPeer");
   const endpoint = url(options.endpoint, "endpoint", "ws:", "wss:");
   const description = negotiation(options, ["sbp", "relayClient"]);
-  const { daemonId, trust, token, handshakeTimeoutMs } = description;
+  const { daemonId, trust, token, peerId, handshakeTimeoutMs } = description;
   const { onDisconnect } = policy(options, "connectionPolicy");
   const { defaultTimeoutMs, ...rpc } = policy(options, "rpcPolicy");
   const onUnhandledError = optionalCallback(options, "onUnhandledError");
@@ -36,7 +36,7 @@ function createPeer(options) {
     event: policy(options, "eventPolicy"),
     retry: policy(options, "retryPolicy"),
     handshakeTimeoutMs,
-    peerId: optionalString(options.peerId, "peerId"),
+    peerId: optionalString(options.peerId, "peerId") ?? peerId,
   };
   return new Peer(
     new ClientCore({
@@ -52,8 +52,9 @@ function createPeer(options) {
 /** A daemon: on a port of its own, or dialling out to a relay. */
 async function listen(options) {
   optionsObject(options, "listen");
-  const endpoint = url(options.endpoint, "endpoint", "ws:", "wss:");
-  const { seed, daemonId, token, handshakeTimeoutMs } = negotiation(options, ["sbp", "relayDaemon"]);
+  const { seed, daemonId, token, peerId, handshakeTimeoutMs } = negotiation(options, ["sbp", "relayDaemon"]);
+  // A server of its own has no certificate: TLS is for a proxy in front of it.
+  const endpoint = url(options.endpoint, "endpoint", ...(seed === undefined ? ["ws:"] : ["ws:", "wss:"]));
   const { defaultTimeoutMs, ...rpc } = policy(options, "rpcPolicy");
   const plan = {
     mode: seed === undefined ? "direct" : "relay",
@@ -63,7 +64,7 @@ async function listen(options) {
     rpc,
     event: policy(options, "eventPolicy"),
     handshakeTimeoutMs,
-    peerId: optionalString(options.peerId, "peerId"),
+    peerId: optionalString(options.peerId, "peerId") ?? peerId,
   };
   const core = new ServerCore({
     plan,

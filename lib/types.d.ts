@@ -4,6 +4,9 @@
 /** Takes back a registration. Calling it again does nothing. */
 export type Unsubscribe = () => void;
 
+/** What `onPattern` gives. */
+export type PatternSubscription = Unsubscribe;
+
 // Peers -------------------------------------------------------------------------------------------------------------
 
 /**
@@ -49,9 +52,13 @@ export interface RpcCallOptions {
   signal?: AbortSignal | undefined;
 }
 
-/** What `tryCall` gives. `reconnected`: a successful call that began while the peer was not active. */
+/**
+ * What `tryCall` gives. `reconnected`: a successful call that began while the peer was not active. The error is a
+ * `TypeError` only where an argument was wrong.
+ */
 export type TryCallResult<Result> =
-  { ok: true; value: Result; reconnected: boolean } | { ok: false; error: Error; reconnected: boolean };
+  | { ok: true; value: Result; reconnected: boolean }
+  | { ok: false; error: PeerError | (TypeError & { readonly code?: undefined }); reconnected: boolean };
 
 type MethodNames<Api> = {
   [Name in keyof Api]: Api[Name] extends (...args: never[]) => unknown ? Name : never;
@@ -112,7 +119,7 @@ export interface EventsInterface {
    *
    * @throws {PeerError} `invalid_pattern`
    */
-  onPattern<Data = unknown>(pattern: string, handler: (name: string, data: Data) => void): Unsubscribe;
+  onPattern<Data = unknown>(pattern: string, handler: (name: string, data: Data) => void): PatternSubscription;
 }
 
 interface AnyPeer<State extends PeerState> {
@@ -312,6 +319,8 @@ export declare const PeerErrorCode: {
   readonly MessageTooLarge: "message_too_large";
 };
 export type PeerErrorCode = (typeof PeerErrorCode)[keyof typeof PeerErrorCode];
+/** The type `PeerErrorCode` under a name that no value has. */
+export type PeerErrorCodeType = PeerErrorCode;
 
 /** What an `rpc_error` carries of the other side's answer. */
 export interface RpcErrorDetails {

@@ -95,7 +95,7 @@ expectType<string>(await peer.rpc.call<string>("ping", { a: 1 }, { timeoutMs: 5,
 
 const attempt = await peer.rpc.tryCall<number>("ping");
 if (attempt.ok) expectType<number>(attempt.value);
-else expectType<Error>(attempt.error);
+else expectType<string | undefined>(attempt.error.code);
 expectType<boolean>(attempt.reconnected);
 
 // Quick Connect, and the trust policies.
@@ -173,7 +173,7 @@ await listenPlain({
   }),
   onConnection() {},
 });
-await listenPlain({ endpoint: "ws://localhost:0", onConnection() {}, negotiator: sbpNegotiator() });
+await listenPlain({ endpoint: "ws://localhost:0", onConnection() {}, negotiator: sbpNegotiator({ peerId: "server" }) });
 const selfHosted = createPeer({
   endpoint: "wss://relay.example?token=x",
   negotiator: relayClientNegotiator({

@@ -31,6 +31,8 @@ interface SbrpClientCommonOptions {
   identityKeyStore: IdentityKeyStore;
   /** For the whole of both handshakes. Default 30,000. */
   handshakeTimeoutMs?: number | undefined;
+  /** This side's peer id, where `createPeer` names none. */
+  peerId?: string | undefined;
 }
 
 interface SbrpPromptOptions extends PromptCallbacks {
@@ -56,6 +58,8 @@ export interface SbrpDaemonOptions {
   presenceToken?: string | (() => string | Promise<string>) | undefined;
   /** For the whole of both handshakes of a client. Default 30,000. */
   handshakeTimeoutMs?: number | undefined;
+  /** This side's peer id, where `listen` names none. */
+  peerId?: string | undefined;
 }
 
 /**

@@ -10,7 +10,9 @@ export type {
   ConnectionPolicy,
   EventPolicy,
   EventsInterface,
+  PatternSubscription,
   Peer,
+  PeerErrorCodeType,
   PeerErrorOptions,
   PeerEvents,
   PeerServer,
@@ -62,8 +64,16 @@ export interface PeerOptions {
  */
 export declare function createPeer(options: PeerOptions): Peer;
 
+/** Options of `sbpNegotiator`. */
+export interface SbpOptions {
+  /** This side's peer id, where `createPeer` or `listen` names none. */
+  peerId?: string | undefined;
+  /** For the handshake. Default 30,000. */
+  handshakeTimeoutMs?: number | undefined;
+}
+
 /** Plain SBP over a WebSocket, the default. */
-export declare function sbpNegotiator(): SbpNegotiator;
+export declare function sbpNegotiator(options?: SbpOptions): SbpNegotiator;
 
 /** Whether `name` may be emitted. */
 export declare function isValidEventName(name: string): boolean;
