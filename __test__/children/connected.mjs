@@ -7,26 +7,29 @@ const peer = connect({
   getAccessToken: () => ACCESS_TOKEN,
   apiUrl: API_URL,
   identityKeyStore: createMemoryIdentityKeyStore(),
+  onUnhandledError: (error) => console.log(`error ${error.name}`),
 });
-let closed;
-process.on("exit", () => console.log(`lived ${Date.now() - closed}`));
-if (WHAT === "connecting") {
+let closing = Date.now();
+process.on("exit", () => console.log(`lived ${Date.now() - closing}`));
+if (WHAT === "wait") {
   peer.on("reconnecting", () => console.log("reconnecting"));
+} else if (WHAT === "refused") {
+  peer.on("stateChange", ({ state }) => {
+    console.log(state);
+    closing = Date.now();
+  });
 } else {
   await peer.whenReady();
   console.log("connected");
+  closing = Date.now();
 }
-if (WHAT === "disconnect") {
-  await peer.disconnect();
-  closed = Date.now();
-}
-if (WHAT === "close") {
-  peer.events.emit("close");
-  peer.on("disconnected", () => peer.disconnect());
-}
+if (WHAT === "disconnect") await peer.disconnect();
+if (WHAT === "disconnect-unawaited") peer.disconnect();
+if (WHAT === "dispose") peer[Symbol.dispose]();
 if (WHAT === "unref") peer.unref();
-if (WHAT === "exit") {
-  peer.rpc.call("never").catch(() => {});
-  peer.rpc.call("ping").catch(() => {});
-  setImmediate(() => process.exit(7));
+if (WHAT === "ref") peer.unref().ref();
+if (WHAT === "throw") {
+  process.nextTick(() => {
+    throw new Error("nobody catches this");
+  });
 }
