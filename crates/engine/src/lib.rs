@@ -19,6 +19,7 @@ pub mod error;
 pub mod host;
 mod keepalive;
 mod link;
+mod outbound;
 pub mod peer;
 pub mod random;
 pub mod sdk;

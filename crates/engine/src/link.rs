@@ -16,6 +16,7 @@ use tokio::time::Sleep;
 use crate::error::Error;
 use crate::host::Host;
 use crate::keepalive::{Due, Keepalive};
+use crate::outbound::Outbound;
 use crate::peer::{Inbox, Routed};
 use crate::transport::{Ended, Transport};
 
@@ -31,11 +32,8 @@ const ROUNDS: usize = 16;
 /// Commands or messages taken in one step, so that neither direction starves the other.
 const BATCH: usize = 128;
 
-/// Bytes written but not taken by the socket above which no more commands are taken: they wait in the inbox, which counts.
-const BACKLOG_PAUSES_COMMANDS: usize = 256 << 10;
-
-/// The same for inbound messages, whose answers (pongs, handshakes) would grow the backlog.
-const BACKLOG_PAUSES_READING: usize = 4 << 20;
+/// Once its owner asked for the end, a connection has this long to get rid of what was sent before.
+const CLOSING_TIME: Duration = Duration::from_secs(5);
 
 /// What stands behind a connection. Messages it wants to send gather in its outbox.
 pub(crate) trait Endpoint {
@@ -60,11 +58,11 @@ pub(crate) trait Endpoint {
     /// When something is due next.
     fn next_deadline(&self) -> Option<Instant>;
 
-    /// Appends what is to be sent: whole messages, in order.
+    /// Appends what is to be sent: whole messages, in order. What callers gave waits where there is no room.
     ///
     /// # Errors
     /// The connection must go.
-    fn take_outbound(&mut self, messages: &mut Vec<Vec<u8>>) -> Result<(), Error>;
+    fn take_outbound(&mut self, out: &mut Outbound) -> Result<(), Error>;
 
     /// The keepalive message of this connection's protocol.
     fn ping(&self) -> Vec<u8> {
@@ -103,7 +101,9 @@ pub(crate) struct Link<'a, S, E> {
     host: Arc<dyn Host>,
     timer: Pin<Box<Sleep>>,
     keepalive: Keepalive,
-    outbound: Vec<Vec<u8>>,
+    outbound: Outbound,
+    /// Set once the owner asked for the end.
+    closing_ends: Option<Instant>,
 }
 
 impl<'a, S: AsyncRead + AsyncWrite + Unpin, E: Endpoint> Link<'a, S, E> {
@@ -115,7 +115,8 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin, E: Endpoint> Link<'a, S, E> {
             host,
             timer: Box::pin(tokio::time::sleep(IDLE_LOOK)),
             keepalive: Keepalive::new(now(), SystemTime::now()),
-            outbound: Vec::new(),
+            outbound: Outbound::default(),
+            closing_ends: None,
         }
     }
 
@@ -138,8 +139,8 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin, E: Endpoint> Link<'a, S, E> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Loss> {
         for _ in 0..ROUNDS {
             let now = now();
-            // Nobody looked at the inbox then, so nobody will be woken for it.
-            let held_back = self.transport.backlog() >= BACKLOG_PAUSES_COMMANDS;
+            // Nobody looks at the socket then, so nobody will be woken for it.
+            let deaf = !self.outbound.is_empty();
             let progress = match self.drive_inbound(now, cx) {
                 Ok(progress) => progress,
                 Err(loss) => {
@@ -156,11 +157,14 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin, E: Endpoint> Link<'a, S, E> {
                 Ok(flushed) => flushed,
                 Err(loss) => return Poll::Ready(loss),
             };
-            if self.endpoint.is_closing() && flushed {
-                return Poll::Ready(Loss::Closed);
+            if self.endpoint.is_closing() {
+                let ends = *self.closing_ends.get_or_insert(now + CLOSING_TIME);
+                if flushed || ends <= now {
+                    return Poll::Ready(Loss::Closed);
+                }
             }
-            let freed = held_back && flushed;
-            if !progress && !freed && self.poll_timer(cx).is_pending() {
+            let hears_again = deaf && self.outbound.is_empty();
+            if !progress && !hears_again && self.poll_timer(cx).is_pending() {
                 return Poll::Pending;
             }
         }
@@ -177,7 +181,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin, E: Endpoint> Link<'a, S, E> {
 
     fn drive_commands(&mut self, now: Instant, cx: &mut Context<'_>) -> Result<bool, Error> {
         let mut taken = 0;
-        while taken < BATCH && self.transport.backlog() < BACKLOG_PAUSES_COMMANDS {
+        while taken < BATCH {
             match self.inbox.poll(cx) {
                 Poll::Ready(Some(routed)) => self.endpoint.command(now, routed)?,
                 Poll::Ready(None) => {
@@ -193,10 +197,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin, E: Endpoint> Link<'a, S, E> {
 
     fn drive_messages(&mut self, now: Instant, cx: &mut Context<'_>) -> Result<bool, Loss> {
         let mut taken = 0;
-        while taken < BATCH
-            && self.transport.backlog() < BACKLOG_PAUSES_READING
-            && self.host.gate().poll_open(cx).is_ready()
-        {
+        while taken < BATCH && self.outbound.is_empty() && self.host.gate().poll_open(cx).is_ready() {
             match self.transport.poll_receive(cx) {
                 Poll::Ready(Ok(message)) => self.endpoint.receive(now, message).map_err(Loss::Refused)?,
                 Poll::Ready(Err(ended)) => return Err(Loss::Ended(ended)),
@@ -224,19 +225,28 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin, E: Endpoint> Link<'a, S, E> {
 
     /// Whether everything is out.
     fn drive_outbound(&mut self, cx: &mut Context<'_>) -> Result<bool, Loss> {
-        self.endpoint.take_outbound(&mut self.outbound).map_err(Loss::Refused)?;
-        for message in self.outbound.drain(..) {
-            self.transport.queue(message).map_err(Loss::Ended)?;
-        }
-        match self.transport.poll_flush(cx) {
-            Poll::Ready(flushed) => flushed.map(|()| true).map_err(Loss::Ended),
-            Poll::Pending => Ok(false),
+        let mut flushed = false;
+        loop {
+            self.outbound.set_backlog(self.transport.backlog());
+            self.endpoint.take_outbound(&mut self.outbound).map_err(Loss::Refused)?;
+            if flushed && self.outbound.is_empty() {
+                return Ok(true);
+            }
+            while let Some(message) = self.outbound.pop(self.transport.backlog()) {
+                self.transport.queue(message).map_err(Loss::Ended)?;
+            }
+            match self.transport.poll_flush(cx) {
+                Poll::Ready(done) => done.map_err(Loss::Ended)?,
+                Poll::Pending => return Ok(false),
+            }
+            flushed = true;
         }
     }
 
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let keepalive = self.keepalive.next_deadline();
-        let next = self.endpoint.next_deadline().map_or(keepalive, |deadline| deadline.min(keepalive));
+        let others = [self.endpoint.next_deadline(), self.closing_ends];
+        let next = others.into_iter().flatten().fold(keepalive, Instant::min);
         poll_at(&mut self.timer, next, cx)
     }
 }

@@ -2,7 +2,7 @@
 
 use sideband_protocol::sbp::{Frame, Hello, HelloError};
 use sideband_protocol::sbrp::{HEADER_LEN, SessionId};
-use sideband_protocol::session::{OpenError, Opener, SEALED_PREFIX, SealError, Sealer, SessionKeys};
+use sideband_protocol::session::{OpenError, Opener, SealError, Sealer, SessionKeys};
 
 use crate::error::{Error, SbrpErrorCode};
 use crate::peer::Outgoing;
@@ -36,7 +36,7 @@ impl Session {
 
     /// Makes a complete SBRP Data frame of an SBP frame, in place.
     pub(crate) fn seal(&mut self, frame: Outgoing) -> Result<Vec<u8>, SealError> {
-        let mut bytes = frame.0;
+        let mut bytes = frame.bytes;
         self.sealer.seal(self.id, &mut bytes)?;
         Ok(bytes)
     }
@@ -71,7 +71,7 @@ impl Channel {
     pub(crate) fn seal(&mut self, frame: Outgoing) -> Result<Vec<u8>, SealError> {
         match self {
             Self::Sealed(session) => session.seal(frame),
-            Self::Bare => Ok(frame.0[SEALED_PREFIX..].to_vec()),
+            Self::Bare => Ok(frame.plaintext().to_vec()),
         }
     }
 

@@ -12,6 +12,7 @@ use super::sessions::{Entry, Phase, Sessions};
 use crate::error::{Error, ProtocolError, SbrpErrorCode};
 use crate::host::{DaemonEvent, Host, Id, PeerEvent, PeerState};
 use crate::link::{BAD_FRAMES_LIMIT, Endpoint};
+use crate::outbound::Outbound;
 use crate::peer::core::{Flow, PeerCore};
 use crate::peer::policy::PeerPolicy;
 use crate::peer::{Command, Mailbox, PeerHandle, Routed};
@@ -168,20 +169,24 @@ impl DaemonEndpoint {
             self.unhandled(&Error::sbrp(SbrpErrorCode::HandshakeFailed, message));
             return;
         }
-        match handshake::accept(&self.settings.identity, &self.daemon_id, random::secret(), init) {
-            Ok((accept, keys)) => {
-                self.control.push(sbrp::encode_handshake_accept(id, &accept));
-                let core = PeerCore::new(Id::next(), self.settings.policy, Arc::clone(&self.host), Flow::Active);
-                let phase = Phase::Greeting(now + self.settings.handshake_timeout);
-                let mut entry = Entry::new(Session::new(id, keys, Role::Daemon), core, phase);
-                entry.plain.push(session::hello(&self.settings.peer_id));
-                self.sessions.insert(entry);
-            }
-            Err(error) => {
-                self.control.push(sbrp::encode_signal(id, Signal::Close, SignalReason::Error));
-                self.unhandled(&Error::sbrp(SbrpErrorCode::HandshakeFailed, error.to_string()));
-            }
+        if let Err(why) = self.greet(now, id, init) {
+            self.control.push(sbrp::encode_signal(id, Signal::Close, SignalReason::Error));
+            self.unhandled(&Error::sbrp(SbrpErrorCode::HandshakeFailed, why));
         }
+    }
+
+    /// Answers a handshake, and says hello at once: nothing of the session may come before it.
+    fn greet(&mut self, now: Instant, id: SessionId, init: &[u8]) -> Result<(), String> {
+        let settings = &self.settings;
+        let (accept, keys) = handshake::accept(&settings.identity, &self.daemon_id, random::secret(), init)
+            .map_err(|error| error.to_string())?;
+        let mut session = Session::new(id, keys, Role::Daemon);
+        let hello = session.seal(session::hello(&settings.peer_id)).map_err(|error| error.to_string())?;
+        let core = PeerCore::new(Id::next(), settings.policy, Arc::clone(&self.host), Flow::Active);
+        let phase = Phase::Greeting(now + settings.handshake_timeout);
+        self.control.extend([sbrp::encode_handshake_accept(id, &accept), hello]);
+        self.sessions.insert(Entry::new(session, core, phase));
+        Ok(())
     }
 
     /// A session's Data. Frames of unknown sessions are ignored: their client just left.
@@ -190,7 +195,10 @@ impl DaemonEndpoint {
         let received = match entry.session.open(message) {
             Err(error) => Err(error),
             Ok(plaintext) if entry.phase == Phase::Open => {
-                entry.core.receive(plaintext, &mut entry.plain).map_err(Error::Protocol)
+                let mut replies = Vec::new();
+                let received = entry.core.receive(plaintext, &mut replies);
+                self.control.extend(replies.into_iter().filter_map(|reply| entry.session.seal(reply).ok()));
+                received.map_err(Error::Protocol)
             }
             Ok(plaintext) => match session::read_hello(plaintext) {
                 Ok(remote) => {
@@ -320,25 +328,20 @@ impl Endpoint for DaemonEndpoint {
         self.sessions.next_deadline().into_iter().chain(self.grace_ends).min()
     }
 
-    fn take_outbound(&mut self, messages: &mut Vec<Vec<u8>>) -> Result<(), Error> {
-        messages.append(&mut self.control);
-        for id in self.sessions.take_ready() {
-            let Some(entry) = self.sessions.get_mut(id) else { continue };
-            let mut sealed = Ok(());
-            for frame in entry.plain.drain(..) {
-                sealed = entry.session.seal(frame).map(|message| messages.push(message));
-                if sealed.is_err() {
-                    break;
-                }
-            }
-            if let Err(error) = sealed {
-                self.fail(id, &Error::dropped(error.to_string()));
+    fn take_outbound(&mut self, out: &mut Outbound) -> Result<(), Error> {
+        self.control.drain(..).for_each(|message| out.push(message));
+        while out.has_room()
+            && let Some((id, sealed)) = self.sessions.seal_next()
+        {
+            match sealed {
+                Ok(message) => out.push(message),
+                Err(error) => self.fail(id, &Error::dropped(error.to_string())),
             }
         }
-        if self.closing {
+        if self.closing && self.sessions.are_drained() {
             self.close_all(SignalReason::Shutdown);
         }
-        messages.append(&mut self.control);
+        self.control.drain(..).for_each(|message| out.push(message));
         Ok(())
     }
 

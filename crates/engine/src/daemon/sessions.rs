@@ -1,9 +1,10 @@
 //! The sessions of a daemon's link, found by session id and by peer number.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::time::Instant;
 
 use sideband_protocol::sbrp::SessionId;
+use sideband_protocol::session::SealError;
 
 use crate::host::Id;
 use crate::peer::Outgoing;
@@ -28,13 +29,13 @@ pub(super) struct Entry {
     scheduled: Option<Instant>,
     /// Whether the session is in the list of those with something to send.
     ready: bool,
-    /// SBP frames that are not sealed yet, in order.
-    pub(super) plain: Vec<Outgoing>,
+    /// Callers' frames that are not sealed yet, in order.
+    pub(super) plain: VecDeque<Outgoing>,
 }
 
 impl Entry {
     pub(super) fn new(session: Session, core: PeerCore, phase: Phase) -> Self {
-        Self { session, core, phase, scheduled: None, ready: false, plain: Vec::new() }
+        Self { session, core, phase, scheduled: None, ready: false, plain: VecDeque::new() }
     }
 
     fn next_deadline(&self) -> Option<Instant> {
@@ -50,13 +51,13 @@ pub(super) struct Sessions {
     by_id: HashMap<SessionId, Entry>,
     by_peer: HashMap<Id, SessionId>,
     timers: Timers<SessionId>,
-    /// Sessions with frames to seal, in the order in which they got their first.
-    ready: Vec<SessionId>,
+    /// Sessions with frames to seal. They take turns.
+    ready: VecDeque<SessionId>,
 }
 
 impl Sessions {
     pub(super) fn new() -> Self {
-        Self { by_id: HashMap::new(), by_peer: HashMap::new(), timers: Timers::new(), ready: Vec::new() }
+        Self { by_id: HashMap::new(), by_peer: HashMap::new(), timers: Timers::new(), ready: VecDeque::new() }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -93,7 +94,7 @@ impl Sessions {
         let Some(entry) = self.by_id.get_mut(&id) else { return };
         if !entry.plain.is_empty() && !entry.ready {
             entry.ready = true;
-            self.ready.push(id);
+            self.ready.push_back(id);
         }
         if let Some(deadline) = entry.next_deadline()
             && entry.scheduled.is_none_or(|scheduled| deadline < scheduled)
@@ -118,14 +119,24 @@ impl Sessions {
         self.timers.next()
     }
 
-    /// The sessions with something to send.
-    pub(super) fn take_ready(&mut self) -> Vec<SessionId> {
-        let ready = std::mem::take(&mut self.ready);
-        for id in &ready {
-            if let Some(entry) = self.by_id.get_mut(id) {
-                entry.ready = false;
+    /// Whether no session has anything to send.
+    pub(super) fn are_drained(&self) -> bool {
+        self.ready.is_empty()
+    }
+
+    /// Seals one frame of the session whose turn it is.
+    pub(super) fn seal_next(&mut self) -> Option<(SessionId, Result<Vec<u8>, SealError>)> {
+        loop {
+            let id = self.ready.pop_front()?;
+            let Some(entry) = self.by_id.get_mut(&id) else { continue };
+            let frame = entry.plain.pop_front();
+            entry.ready = !entry.plain.is_empty();
+            if entry.ready {
+                self.ready.push_back(id);
+            }
+            if let Some(frame) = frame {
+                return Some((id, entry.session.seal(frame)));
             }
         }
-        ready
     }
 }

@@ -1,6 +1,7 @@
 //! The state machine of one conversation: plaintext SBP frames and commands go in, SBP frames and events come out. It
 //! knows no socket, no key and no clock.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -51,15 +52,15 @@ impl PeerCore {
     }
 
     /// Messages flow: what waited goes out first, in order.
-    pub(crate) fn activate(&mut self, out: &mut Vec<Outgoing>) {
+    pub(crate) fn activate(&mut self, out: &mut VecDeque<Outgoing>) {
         self.flow = Flow::Active;
         while let Some(message) = self.held.next() {
             match message {
                 Message::Call { call, cid, deadline, frame } => {
                     self.pending.insert(cid, call, deadline);
-                    out.push(frame);
+                    out.push_back(frame);
                 }
-                Message::Answer(frame) | Message::Event(frame) => out.push(frame),
+                Message::Answer(frame) | Message::Event(frame) => out.push_back(frame),
             }
         }
     }
@@ -69,10 +70,12 @@ impl PeerCore {
         self.flow = Flow::Paused;
     }
 
-    /// The session is no more: calls in flight fail, what waits goes on waiting.
-    pub(crate) fn disconnect(&mut self) {
+    /// The session is no more: calls in flight fail, what waits goes on waiting, and the events among what was not sealed
+    /// yet wait with it.
+    pub(crate) fn disconnect(&mut self, unsealed: VecDeque<Outgoing>) {
         self.flow = Flow::Down;
         self.held.drop_answers();
+        self.held.take_back(&self.policy, unsealed);
         let lost = self.pending.drain();
         self.fail(lost, PeerErrorCode::NotConnected, "the connection dropped before the answer came");
     }
@@ -86,14 +89,19 @@ impl PeerCore {
     }
 
     /// Does what a caller wants. `Command::Close` is the owner's business.
-    pub(crate) fn command(&mut self, now: Instant, command: Command, out: &mut Vec<Outgoing>) -> Result<(), Overrun> {
+    pub(crate) fn command(
+        &mut self,
+        now: Instant,
+        command: Command,
+        out: &mut VecDeque<Outgoing>,
+    ) -> Result<(), Overrun> {
         match command {
             Command::Call { call, cid, timeout, frame } => {
                 let deadline = now + timeout;
                 match (self.flow, self.policy.on_disconnect) {
                     (Flow::Active, _) => {
                         self.pending.insert(cid, call, deadline);
-                        out.push(frame);
+                        out.push_back(frame);
                     }
                     (Flow::Paused, OnDisconnect::Fail) => {
                         self.fail([call], PeerErrorCode::SessionPaused, "the session is paused");
@@ -115,13 +123,13 @@ impl PeerCore {
                 }
             }
             Command::Respond { frame } => match self.flow {
-                Flow::Active => out.push(frame),
+                Flow::Active => out.push_back(frame),
                 Flow::Paused => self.held.answer(frame).map_err(|_| Overrun)?,
                 // The session that asked is gone, and its correlation ids with it.
                 Flow::Down => {}
             },
             Command::Emit { frame } => match self.flow {
-                Flow::Active => out.push(frame),
+                Flow::Active => out.push_back(frame),
                 Flow::Paused | Flow::Down => self.held.event(&self.policy, frame),
             },
             Command::Close => {}
@@ -129,19 +137,20 @@ impl PeerCore {
         Ok(())
     }
 
-    /// Takes one plaintext frame that came after the SBP handshake.
+    /// Takes one plaintext frame that came after the SBP handshake. `replies` gets what this side answers by itself: it may
+    /// overtake callers' frames, so that no more of it gathers than a remote can cause that reads.
     ///
     /// # Errors
     /// The remote ended the session.
-    pub(crate) fn receive(&mut self, plaintext: &[u8], out: &mut Vec<Outgoing>) -> Result<(), ProtocolError> {
+    pub(crate) fn receive(&mut self, plaintext: &[u8], replies: &mut Vec<Outgoing>) -> Result<(), ProtocolError> {
         match Frame::decode(plaintext) {
             Ok(Frame::Message { subject: subject @ (Subject::Rpc | Subject::Event), data, .. }) => {
                 match Envelope::decode(subject, data) {
-                    Ok(envelope) => self.envelope(envelope, out),
+                    Ok(envelope) => self.envelope(envelope, replies),
                     Err(error) => self.skipped(error),
                 }
             }
-            Ok(Frame::Ping { .. }) => out.push(Outgoing::frame(&Frame::Pong { id: random::frame_id() })),
+            Ok(Frame::Ping { .. }) => replies.push(Outgoing::frame(&Frame::Pong { id: random::frame_id() })),
             // Nobody sends acks, and a pong is only proof of life.
             Ok(Frame::Pong { .. } | Frame::Ack { .. }) => {}
             Ok(Frame::Message { .. }) => self.skipped("a message of a subject that nobody handles here"),
@@ -161,11 +170,11 @@ impl PeerCore {
         Ok(())
     }
 
-    fn envelope(&mut self, envelope: Envelope<'_>, out: &mut Vec<Outgoing>) {
+    fn envelope(&mut self, envelope: Envelope<'_>, replies: &mut Vec<Outgoing>) {
         match envelope {
             // A host's JSON parser is not to be trusted with any depth.
             Envelope::Request { params: Some(json), cid, .. } if exceeds_nesting(json) => {
-                out.push(Outgoing::error(cid, code::HANDLER_FAILED, TOO_DEEP));
+                replies.push(Outgoing::error(cid, code::HANDLER_FAILED, TOO_DEEP));
             }
             Envelope::Success { cid, result: Some(json) } if exceeds_nesting(json) => {
                 if let Some(call) = self.pending.take(cid) {
@@ -175,7 +184,7 @@ impl PeerCore {
                 }
             }
             Envelope::Error { cid, code, message, data: Some(json) } if exceeds_nesting(json) => {
-                self.envelope(Envelope::Error { cid, code, message, data: None }, out);
+                self.envelope(Envelope::Error { cid, code, message, data: None }, replies);
             }
             Envelope::Notification { data: Some(json), .. } if exceeds_nesting(json) => self.skipped(TOO_DEEP),
             Envelope::Request { method, params, cid } => {

@@ -14,41 +14,71 @@ use super::Refused;
 use crate::host::{CallId, Id};
 use crate::random;
 
-/// Bytes that may wait in one connection's inbox: far more than a burst needs, far less than a heap.
-const INBOX_LIMIT: usize = 64 << 20;
+/// Bytes that may wait for one connection's socket: far more than a burst needs, far less than a heap.
+const WAITING_LIMIT: usize = 64 << 20;
 
 /// What an envelope adds to its payload at most, method or event name not counted.
 const ENVELOPE_ROOM: usize = 160;
 
 /// An SBP frame on its way out, with room in front for the SBRP header and the nonce.
 #[derive(Debug)]
-pub(crate) struct Outgoing(pub(crate) Vec<u8>);
+pub(crate) struct Outgoing {
+    pub(crate) bytes: Vec<u8>,
+    /// A caller's frame counts against [`WAITING_LIMIT`] until it is sealed or dropped.
+    counted: Option<Counted>,
+}
+
+#[derive(Debug)]
+struct Counted {
+    bytes: usize,
+    waiting: Arc<AtomicUsize>,
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.waiting.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
 
 impl Outgoing {
+    fn new(bytes: Vec<u8>) -> Self {
+        Self { bytes, counted: None }
+    }
+
     fn message(id: FrameId, subject: Subject<'_>, room: usize) -> Self {
         let mut frame = Vec::with_capacity(SEALED_PREFIX + ENVELOPE_ROOM + room);
         frame.resize(SEALED_PREFIX, 0);
         sbp::write_message_head(&mut frame, id, subject);
-        Self(frame)
+        Self::new(frame)
     }
 
     /// Any SBP frame that is not a message.
     pub(crate) fn frame(frame: &sbp::Frame<'_>) -> Self {
         let mut bytes = vec![0; SEALED_PREFIX];
         frame.encode(&mut bytes);
-        Self(bytes)
+        Self::new(bytes)
     }
 
     /// The answer to a request that never reaches a handler.
     pub(crate) fn error(cid: FrameId, code: u16, message: &str) -> Self {
         let mut frame = Self::message(random::frame_id(), Subject::Rpc, message.len());
-        rpc::write_error(&mut frame.0, cid, code.into(), message, None);
+        rpc::write_error(&mut frame.bytes, cid, code.into(), message, None);
         frame
     }
 
     /// The size of the plaintext.
     pub(crate) fn len(&self) -> usize {
-        self.0.len() - SEALED_PREFIX
+        self.bytes.len() - SEALED_PREFIX
+    }
+
+    /// The frame itself.
+    pub(crate) fn plaintext(&self) -> &[u8] {
+        &self.bytes[SEALED_PREFIX..]
+    }
+
+    /// From here on another limit holds for it.
+    pub(crate) fn uncounted(self) -> Self {
+        Self::new(self.bytes)
     }
 
     fn checked(self) -> Result<Self, Refused> {
@@ -67,10 +97,10 @@ pub(crate) enum Command {
 }
 
 impl Command {
-    fn size(&self) -> usize {
+    fn frame_mut(&mut self) -> Option<&mut Outgoing> {
         match self {
-            Self::Call { frame, .. } | Self::Respond { frame } | Self::Emit { frame } => frame.0.len(),
-            Self::Cancel { .. } | Self::Close => 0,
+            Self::Call { frame, .. } | Self::Respond { frame } | Self::Emit { frame } => Some(frame),
+            Self::Cancel { .. } | Self::Close => None,
         }
     }
 }
@@ -85,38 +115,36 @@ pub(crate) struct Mailbox {
     waiting: Arc<AtomicUsize>,
 }
 
-/// The receiving end. The queue itself has no limit; the bytes in it do ([`INBOX_LIMIT`]).
+/// The receiving end. The queue itself has no limit; the bytes in it and behind it do ([`WAITING_LIMIT`]).
 #[derive(Debug)]
 pub(crate) struct Inbox {
     queue: mpsc::UnboundedReceiver<Routed>,
-    waiting: Arc<AtomicUsize>,
 }
 
 impl Inbox {
     pub(crate) fn new() -> (Mailbox, Self) {
         let (sender, receiver) = mpsc::unbounded_channel();
-        let waiting = Arc::new(AtomicUsize::new(0));
-        (Mailbox { queue: sender, waiting: Arc::clone(&waiting) }, Self { queue: receiver, waiting })
+        (Mailbox { queue: sender, waiting: Arc::default() }, Self { queue: receiver })
     }
 
     /// The next command; `None` once every handle is gone.
     pub(crate) fn poll(&mut self, cx: &mut std::task::Context<'_>) -> std::task::Poll<Option<Routed>> {
-        let next = std::task::ready!(self.queue.poll_recv(cx));
-        if let Some((_, command)) = &next {
-            self.waiting.fetch_sub(command.size(), Ordering::Relaxed);
-        }
-        std::task::Poll::Ready(next)
+        self.queue.poll_recv(cx)
     }
 }
 
 impl Mailbox {
-    pub(crate) fn send(&self, peer: Id, command: Command) -> Result<(), Refused> {
-        let size = command.size();
-        if size > 0 && self.waiting.fetch_add(size, Ordering::Relaxed) + size > INBOX_LIMIT {
-            self.waiting.fetch_sub(size, Ordering::Relaxed);
-            return Err(Refused::Overflow);
+    pub(crate) fn send(&self, peer: Id, mut command: Command) -> Result<(), Refused> {
+        if let Some(frame) = command.frame_mut() {
+            frame.counted = Some(self.count(frame.bytes.len())?);
         }
         self.queue.send((peer, command)).map_err(|_| Refused::Closed)
+    }
+
+    fn count(&self, bytes: usize) -> Result<Counted, Refused> {
+        let before = self.waiting.fetch_add(bytes, Ordering::Relaxed);
+        let counted = Counted { bytes, waiting: Arc::clone(&self.waiting) };
+        if before + bytes > WAITING_LIMIT { Err(Refused::Overflow) } else { Ok(counted) }
     }
 }
 
@@ -151,7 +179,7 @@ impl PeerHandle {
         check_depth(params)?;
         let cid = random::frame_id();
         let mut frame = Outgoing::message(cid, Subject::Rpc, method.len() + params.map_or(0, str::len));
-        rpc::write_request(&mut frame.0, method, params, cid);
+        rpc::write_request(&mut frame.bytes, method, params, cid);
         self.mailbox.send(self.id, Command::Call { call, cid, timeout, frame: frame.checked()? })
     }
 
@@ -168,7 +196,7 @@ impl PeerHandle {
     pub fn respond(&self, cid: FrameId, result: Option<&str>) -> Result<(), Refused> {
         check_depth(result)?;
         let mut frame = Outgoing::message(random::frame_id(), Subject::Rpc, result.map_or(0, str::len));
-        rpc::write_success(&mut frame.0, cid, result);
+        rpc::write_success(&mut frame.bytes, cid, result);
         self.mailbox.send(self.id, Command::Respond { frame: frame.checked()? })
     }
 
@@ -179,7 +207,7 @@ impl PeerHandle {
     pub fn respond_error(&self, cid: FrameId, code: i64, message: &str, data: Option<&str>) -> Result<(), Refused> {
         check_depth(data)?;
         let mut frame = Outgoing::message(random::frame_id(), Subject::Rpc, message.len() + data.map_or(0, str::len));
-        rpc::write_error(&mut frame.0, cid, code, message, data);
+        rpc::write_error(&mut frame.bytes, cid, code, message, data);
         self.mailbox.send(self.id, Command::Respond { frame: frame.checked()? })
     }
 
@@ -193,7 +221,7 @@ impl PeerHandle {
         }
         check_depth(data)?;
         let mut frame = Outgoing::message(random::frame_id(), Subject::Event, name.len() + data.map_or(0, str::len));
-        rpc::write_notification(&mut frame.0, name, data);
+        rpc::write_notification(&mut frame.bytes, name, data);
         self.mailbox.send(self.id, Command::Emit { frame: frame.checked()? })
     }
 

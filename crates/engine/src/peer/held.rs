@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use sideband_protocol::sbp::FrameId;
+use sideband_protocol::sbp::{Frame, FrameId, Subject};
 
 use super::handle::Outgoing;
 use super::policy::PeerPolicy;
@@ -45,7 +45,7 @@ impl Held {
             return Err(Full);
         }
         self.call_bytes += frame.len();
-        self.queue.push_back(Message::Call { call, cid, deadline, frame });
+        self.queue.push_back(Message::Call { call, cid, deadline, frame: frame.uncounted() });
         Ok(())
     }
 
@@ -54,7 +54,7 @@ impl Held {
             return Err(Full);
         }
         self.answer_bytes += frame.len();
-        self.queue.push_back(Message::Answer(frame));
+        self.queue.push_back(Message::Answer(frame.uncounted()));
         Ok(())
     }
 
@@ -69,7 +69,19 @@ impl Held {
             self.remove(oldest);
         }
         self.events += 1;
-        self.queue.push_back(Message::Event(frame));
+        self.queue.push_back(Message::Event(frame.uncounted()));
+    }
+
+    /// Keeps the events of frames that were on their way before anything here was given; the oldest give way.
+    pub(super) fn take_back(&mut self, policy: &PeerPolicy, frames: VecDeque<Outgoing>) {
+        let is_event = |frame: &Outgoing| {
+            matches!(Frame::decode(frame.plaintext()), Ok(Frame::Message { subject: Subject::Event, .. }))
+        };
+        let room = policy.max_events.saturating_sub(self.events);
+        for frame in frames.into_iter().rev().filter(is_event).take(room) {
+            self.events += 1;
+            self.queue.push_front(Message::Event(frame.uncounted()));
+        }
     }
 
     pub(super) fn next(&mut self) -> Option<Message> {

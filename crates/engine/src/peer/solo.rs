@@ -1,6 +1,7 @@
 //! What stands behind a connection with one conversation on it: a client's, through the relay or direct, and each of a
 //! direct server's (section 5, "Client").
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -12,6 +13,7 @@ use super::{Command, Outgoing, Routed};
 use crate::error::{Error, SbrpErrorCode};
 use crate::host::{Host, Id, PeerEvent, PeerState};
 use crate::link::{BAD_FRAMES_LIMIT, Endpoint};
+use crate::outbound::Outbound;
 use crate::session::{self, Channel};
 
 pub(crate) struct Solo {
@@ -20,8 +22,10 @@ pub(crate) struct Solo {
     channel: Option<Channel>,
     remote: String,
     state: PeerState,
-    /// SBP frames that are not sealed yet, in order.
-    plain: Vec<Outgoing>,
+    /// Callers' frames that are not sealed yet, in order.
+    plain: VecDeque<Outgoing>,
+    /// Frames that this side answers with by itself, not sealed yet.
+    replies: Vec<Outgoing>,
     /// Answers to the relay's Pings.
     pongs: Vec<Vec<u8>>,
     bad_frames: u32,
@@ -45,7 +49,8 @@ impl Solo {
             channel: None,
             remote: String::new(),
             state: PeerState::Connecting,
-            plain: Vec::new(),
+            plain: VecDeque::new(),
+            replies: Vec::new(),
             pongs: Vec::new(),
             bad_frames: 0,
             closing: false,
@@ -63,9 +68,9 @@ impl Solo {
     /// The connection is lost: its session is wiped.
     pub(crate) fn stop(&mut self) {
         self.channel = None;
-        self.plain.clear();
+        self.replies.clear();
         self.pongs.clear();
-        self.core.disconnect();
+        self.core.disconnect(std::mem::take(&mut self.plain));
     }
 
     /// The end.
@@ -137,7 +142,7 @@ impl Endpoint for Solo {
             Inbound::Data => {
                 let Some(channel) = &mut self.channel else { return Ok(()) };
                 let plaintext = channel.open(&mut message)?;
-                self.core.receive(plaintext, &mut self.plain).map_err(Error::Protocol)
+                self.core.receive(plaintext, &mut self.replies).map_err(Error::Protocol)
             }
             Inbound::Pong(pong) => {
                 self.pongs.push(pong);
@@ -174,12 +179,17 @@ impl Endpoint for Solo {
         self.core.next_deadline()
     }
 
-    fn take_outbound(&mut self, messages: &mut Vec<Vec<u8>>) -> Result<(), Error> {
-        messages.append(&mut self.pongs);
-        if let Some(channel) = &mut self.channel {
-            for frame in self.plain.drain(..) {
-                messages.push(channel.seal(frame).map_err(|error| Error::dropped(error.to_string()))?);
-            }
+    fn take_outbound(&mut self, out: &mut Outbound) -> Result<(), Error> {
+        self.pongs.drain(..).for_each(|pong| out.push(pong));
+        let Some(channel) = &mut self.channel else { return Ok(()) };
+        let mut seal = |frame| channel.seal(frame).map_err(|error| Error::dropped(error.to_string()));
+        for reply in self.replies.drain(..) {
+            out.push(seal(reply)?);
+        }
+        while out.has_room()
+            && let Some(frame) = self.plain.pop_front()
+        {
+            out.push(seal(frame)?);
         }
         Ok(())
     }

@@ -1,17 +1,17 @@
 //! The conversation without I/O: two cores and a recording host.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use sideband_protocol::rpc;
 use sideband_protocol::sbp::{self, Frame, FrameId, Subject};
-use sideband_protocol::session::SEALED_PREFIX;
 
 use super::core::{Flow, PeerCore};
 use super::handle::Outgoing;
 use super::policy::{OnDisconnect, PeerPolicy};
 use super::{Inbox, PeerHandle, Refused};
-use crate::error::Error;
+use crate::error::{Error, ProtocolError};
 use crate::host::{DaemonEvent, Gate, Host, Id, PeerEvent};
 
 #[derive(Default)]
@@ -59,7 +59,7 @@ struct Side {
     inbox: Inbox,
     core: PeerCore,
     host: Arc<Recorder>,
-    out: Vec<Outgoing>,
+    out: VecDeque<Outgoing>,
     now: Instant,
 }
 
@@ -69,7 +69,7 @@ impl Side {
         let (mailbox, inbox) = Inbox::new();
         let host = Arc::new(Recorder::default());
         let core = PeerCore::new(id, policy, Arc::clone(&host) as Arc<dyn Host>, flow);
-        Self { handle: PeerHandle::new(id, mailbox), inbox, core, host, out: Vec::new(), now: Instant::now() }
+        Self { handle: PeerHandle::new(id, mailbox), inbox, core, host, out: VecDeque::new(), now: Instant::now() }
     }
 
     fn active() -> Self {
@@ -106,8 +106,15 @@ impl Side {
     /// Hands everything that this side sent to the other.
     fn deliver(&mut self, to: &mut Self) {
         for frame in self.out.drain(..) {
-            to.core.receive(&frame.0[SEALED_PREFIX..], &mut to.out).unwrap();
+            to.receive(frame.plaintext()).unwrap();
         }
+    }
+
+    fn receive(&mut self, plaintext: &[u8]) -> Result<(), ProtocolError> {
+        let mut replies = Vec::new();
+        let received = self.core.receive(plaintext, &mut replies);
+        self.out.extend(replies);
+        received
     }
 }
 
@@ -216,8 +223,26 @@ fn calls_in_flight_survive_a_pause_but_not_a_lost_session() {
     a.core.pause();
     a.activate();
     assert_eq!(a.host.take(), Vec::<String>::new());
-    a.core.disconnect();
+    a.core.disconnect(VecDeque::new());
     assert_eq!(a.host.take(), ["failure 1 not_connected"]);
+}
+
+#[test]
+fn events_that_were_not_sealed_yet_wait_for_the_next_session() {
+    let (mut a, mut b) =
+        (Side::new(Flow::Active, PeerPolicy { max_events: 3, ..PeerPolicy::default() }), Side::active());
+    for (call, name) in [(1, "a"), (2, "b"), (3, "c")] {
+        a.emit(name);
+        a.call(call, "m", 1000);
+    }
+    a.core.pause();
+    a.emit("d");
+    let unsealed = std::mem::take(&mut a.out);
+    a.core.disconnect(unsealed);
+    assert_eq!(a.host.take().len(), 3, "the calls fail");
+    a.activate();
+    a.deliver(&mut b);
+    assert_eq!(b.host.take(), ["event b nothing", "event c nothing", "event d nothing"], "the oldest gave way");
 }
 
 #[test]
@@ -237,7 +262,7 @@ fn answers_wait_while_paused_and_die_with_their_session() {
     b.core.pause();
     b.handle.respond(cid, Some("2")).unwrap();
     b.run().unwrap();
-    b.core.disconnect();
+    b.core.disconnect(VecDeque::new());
     b.activate();
     assert!(b.out.is_empty());
 }
@@ -285,7 +310,7 @@ fn control_frames_of_the_inner_protocol() {
     let mut receive = |frame: Frame<'_>| {
         let mut bytes = Vec::new();
         frame.encode(&mut bytes);
-        side.core.receive(&bytes, &mut side.out)
+        side.receive(&bytes)
     };
     assert!(receive(Frame::Ping { id }).is_ok());
     assert!(receive(Frame::Pong { id }).is_ok());
@@ -295,10 +320,10 @@ fn control_frames_of_the_inner_protocol() {
         assert!(receive(Frame::Error { id, code, message: "m", details: &[] }).is_err());
     }
     assert!(receive(Frame::Close { id, reason: None }).is_err());
-    assert!(side.core.receive(b"no frame", &mut side.out).is_ok());
+    assert!(side.receive(b"no frame").is_ok());
     assert_eq!(side.host.take(), ["unhandled", "unhandled", "unhandled"]);
-    let [pong] = &side.out[..] else { panic!("one answer, to the ping") };
-    assert!(matches!(Frame::decode(&pong.0[SEALED_PREFIX..]), Ok(Frame::Pong { .. })));
+    assert_eq!(side.out.len(), 1, "one answer, to the ping");
+    assert!(matches!(Frame::decode(side.out[0].plaintext()), Ok(Frame::Pong { .. })));
 }
 
 #[test]
@@ -312,9 +337,9 @@ fn a_remote_that_nests_too_deep_fails_that_message_only() {
         frame
     };
     let request = message(Subject::Rpc, &|out| rpc::write_request(out, "m", Some(&deep), FrameId([5; 16])));
-    b.core.receive(&request, &mut b.out).unwrap();
+    b.receive(&request).unwrap();
     let event = message(Subject::Event, &|out| rpc::write_notification(out, "e", Some(&deep)));
-    b.core.receive(&event, &mut b.out).unwrap();
+    b.receive(&event).unwrap();
     assert_eq!(b.host.take(), ["unhandled"]);
     assert_eq!(b.out.len(), 1, "the request is answered with an error");
     b.out.clear();
@@ -323,7 +348,7 @@ fn a_remote_that_nests_too_deep_fails_that_message_only() {
     a.deliver(&mut b);
     let cid = b.host.cids.lock().unwrap()[0];
     let answer = message(Subject::Rpc, &|out| rpc::write_success(out, cid, Some(&deep)));
-    a.core.receive(&answer, &mut a.out).unwrap();
+    a.receive(&answer).unwrap();
     assert_eq!(a.host.take(), ["failure 1 the value is nested deeper than 128 levels"]);
 }
 
