@@ -84,9 +84,15 @@ test("what may pass is retried until it has passed", async (t) => {
     if (count === 1) return response.writeHead(503).end("not now");
     return response.end(JSON.stringify({ result: { data: { presenceToken: token } } }));
   });
-  const server = await listen(options(account, { apiUrl }));
+  const errors = [];
+  const server = await listen(options(account, { apiUrl, onUnhandledError: (error) => errors.push(error) }));
   atEnd(t, () => server.close());
   assert.equal(seen.length, 2);
+  assert.deepEqual(
+    errors.map(({ status }) => status),
+    [503],
+    "the attempt that failed is told",
+  );
 });
 
 test("signal aborts the start with its reason, and nothing stays", async () => {
