@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use prometheus_client::metrics::counter::Counter;
+
 use crate::{
     control::unix_time,
     random,
@@ -85,7 +87,7 @@ impl Admin {
     ///
     /// When the database cannot be used.
     pub fn open(data_dir: &Path) -> Result<Self, AdminError> {
-        Ok(Self::new(Store::open(data_dir)?))
+        Ok(Self::new(Store::open(data_dir, &Counter::default())?))
     }
 
     pub(crate) fn new(store: Store) -> Self {

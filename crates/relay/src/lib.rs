@@ -47,12 +47,15 @@ mod control;
 mod front;
 mod hub;
 mod limits;
+mod metrics;
 mod random;
 mod relay;
+mod shared;
 mod store;
 pub mod token;
 
 pub use admin::{Admin, DaemonCredentials};
+pub use front::TlsError;
 pub use hub::SessionInfo;
 pub use limits::{LimitError, LimitRow, Limits};
 pub use relay::{Relay, RelayBuilder, RunningRelay, StartError};

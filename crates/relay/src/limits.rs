@@ -75,7 +75,7 @@ macro_rules! limits {
     ($($name:ident, $key:literal: $type:ty = $default:expr, $min:literal..$max:literal, $what:literal;)*) => {
         /// All limits. [`Limits::default`] is meant for production; the table in `docs/relay/limits.md` is
         /// [`Limits::TABLE`].
-        #[derive(Clone, Debug)]
+        #[derive(Clone, PartialEq, Debug)]
         #[non_exhaustive]
         pub struct Limits {
             $(#[doc = $what] pub $name: $type,)*

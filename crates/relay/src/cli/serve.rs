@@ -55,16 +55,30 @@ pub(crate) async fn run(args: ServeArgs) -> Result<(), Failure> {
     // Before the address is printed: whoever reads it may stop the relay at once.
     let hook = |kind| signal(kind).map_err(|error| Failure::unusable(format!("cannot wait for signals: {error}")));
     let (mut terminate, mut interrupt) = (hook(SignalKind::terminate())?, hook(SignalKind::interrupt())?);
+    let mut hang_up = hook(SignalKind::hangup())?;
     let relay = Relay::builder().config(config).start().await.map_err(Failure::unusable)?;
     announce(&relay, &args);
     tracing::info!(relay_url = relay.relay_url(), api_url = relay.api_url(), "serving");
-    tokio::select! {
-        _ = terminate.recv() => (),
-        _ = interrupt.recv() => (),
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = hang_up.recv() => reload(&relay, &args),
+        }
     }
     tracing::info!("shutting down");
     relay.shutdown().await;
     Ok(())
+}
+
+/// Reads the settings again and takes over what can be. A faulty one changes nothing.
+fn reload(relay: &RunningRelay, args: &ServeArgs) {
+    let config = args.config().map_err(|Failure(_, error)| error);
+    match config.and_then(|config| relay.reload(config).map_err(|error| error.to_string())) {
+        Ok(fixed) if fixed.is_empty() => tracing::info!("the settings were loaded again"),
+        Ok(fixed) => tracing::warn!(settings = fixed.join(" "), "loaded again; these need a new start"),
+        Err(error) => tracing::error!(error, "the settings stay as they were"),
+    }
 }
 
 /// Every connection is a file descriptor, and the usual soft limit is 1,024.

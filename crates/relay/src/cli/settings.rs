@@ -36,6 +36,14 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "URL")]
     pub(crate) api_url: Option<String>,
 
+    /// Certificate chain for TLS (PEM)
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub(crate) tls_certificate: Option<String>,
+
+    /// Its private key (PEM)
+    #[arg(long, value_name = "FILE", requires = "tls_certificate")]
+    pub(crate) tls_key: Option<String>,
+
     /// Serve plain ws:// and http:// on an address that others can reach
     #[arg(long)]
     pub(crate) allow_plain: bool,
@@ -48,11 +56,11 @@ pub(crate) struct Settings {
 impl Settings {
     /// Whether anything was given that a relay for development does not take.
     pub(crate) fn is_empty(&self) -> bool {
-        let Self { config, data_dir, listen, relay_url, api_url, allow_plain, set } = self;
+        let Self { config, data_dir, listen, relay_url, api_url, tls_certificate, tls_key, allow_plain, set } = self;
         config.is_none()
             && set.is_empty()
             && !allow_plain
-            && [data_dir, listen, relay_url, api_url].iter().all(|flag| flag.is_none())
+            && [data_dir, listen, relay_url, api_url, tls_certificate, tls_key].iter().all(|flag| flag.is_none())
     }
 
     fn sources(&self) -> Result<Vec<Source>, ConfigError> {
@@ -67,6 +75,8 @@ impl Settings {
             ("listen", self.listen.clone()),
             ("relay_url", self.relay_url.clone()),
             ("api_url", self.api_url.clone()),
+            ("tls.certificate", self.tls_certificate.clone()),
+            ("tls.key", self.tls_key.clone()),
         ])?;
         if self.allow_plain {
             flags.set_pair("allow_plain=true")?;

@@ -12,6 +12,7 @@ use std::{
     str::FromStr,
 };
 
+use ipnet::IpNet;
 use serde::Deserialize;
 
 pub use source::{Source, environment, read_file};
@@ -73,8 +74,18 @@ pub enum LogLevel {
     Debug,
 }
 
+/// A certificate chain and its key, as PEM files.
+#[derive(Clone, Eq, PartialEq, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsFiles {
+    /// The server's certificate first, then those that lead to a root.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+}
+
 /// A relay's settings, complete and consistent.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 #[non_exhaustive]
 pub struct Config {
     /// Where to listen.
@@ -91,6 +102,14 @@ pub struct Config {
     pub threads: Option<usize>,
     /// Plain `ws://` and `http://` on addresses that others can reach.
     pub allow_plain: bool,
+    /// TLS; `None` serves plain.
+    pub tls: Option<TlsFiles>,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Where `/healthz`, `/readyz` and `/metrics` are served besides, to whoever can reach it.
+    pub metrics_listen: Option<SocketAddr>,
+    /// `/metrics` on the main address does not ask for the admin token.
+    pub open_metrics: bool,
     /// All limits.
     pub limits: Limits,
     /// How log lines look.
@@ -110,6 +129,10 @@ struct Keys {
     region: Option<String>,
     threads: Option<usize>,
     allow_plain: Option<bool>,
+    tls: Option<TlsFiles>,
+    trusted_proxies: Option<Vec<IpNet>>,
+    metrics_listen: Option<SocketAddr>,
+    open_metrics: Option<bool>,
     #[serde(default)]
     log: LogKeys,
     #[serde(default)]
@@ -135,6 +158,10 @@ impl Config {
             region: None,
             threads: Some(1),
             allow_plain: false,
+            tls: None,
+            trusted_proxies: Vec::new(),
+            metrics_listen: None,
+            open_metrics: true,
             limits: Limits::default().without_rates(),
             log_format: LogFormat::default(),
             log_level: LogLevel::Warn,
@@ -143,7 +170,14 @@ impl Config {
 
     /// Settings for an embedded relay with a data directory, otherwise like a server's.
     pub fn with_data_dir(data_dir: impl Into<PathBuf>) -> Self {
-        Self { data_dir: Some(data_dir.into()), limits: Limits::default(), threads: None, ..Self::dev() }
+        Self {
+            data_dir: Some(data_dir.into()),
+            limits: Limits::default(),
+            threads: None,
+            open_metrics: false,
+            log_level: LogLevel::default(),
+            ..Self::dev()
+        }
     }
 
     /// Puts sources together, the later ones over the earlier ones, and checks the whole.
@@ -170,6 +204,10 @@ impl Config {
             region: keys.region,
             threads: keys.threads,
             allow_plain: keys.allow_plain.unwrap_or(false),
+            tls: keys.tls,
+            trusted_proxies: keys.trusted_proxies.unwrap_or_default(),
+            metrics_listen: keys.metrics_listen,
+            open_metrics: keys.open_metrics.unwrap_or(false),
             limits,
             log_format: keys.log.format.unwrap_or_default(),
             log_level: keys.log.level.unwrap_or_default(),
@@ -206,18 +244,41 @@ impl Config {
             let message = format!("relay_url is missing: nobody can connect to {}", self.listen.ip());
             return Err(ConfigError::whole(message));
         }
-        if !self.listen.ip().is_loopback() && !self.allow_plain {
+        if self.tls.is_some() && self.allow_plain {
+            return Err(ConfigError::whole("tls and allow_plain contradict each other"));
+        }
+        if !self.listen.ip().is_loopback() && self.tls.is_none() && !self.allow_plain {
             return Err(ConfigError::whole(format!(
-                "plain ws:// on {} can be read by everybody in between; set allow_plain if a proxy in front has TLS",
+                "plain ws:// on {} can be read by everybody in between; set tls, or allow_plain if a proxy in front has TLS",
                 self.listen
             )));
         }
         Ok(())
     }
 
+    /// Which settings of `new` a running relay cannot take over; the others it can.
+    pub(crate) fn fixed_differences(&self, new: &Self) -> Vec<&'static str> {
+        let pairs = [
+            ("listen", self.listen == new.listen),
+            ("data_dir", self.data_dir == new.data_dir),
+            ("relay_url", self.relay_url == new.relay_url),
+            ("api_url", self.api_url == new.api_url),
+            ("region", self.region == new.region),
+            ("threads", self.threads == new.threads),
+            ("tls", self.tls == new.tls),
+            ("metrics_listen", self.metrics_listen == new.metrics_listen),
+            ("open_metrics", self.open_metrics == new.open_metrics),
+            ("log", (self.log_format, self.log_level) == (new.log_format, new.log_level)),
+        ];
+        pairs.into_iter().filter(|(_, same)| !same).map(|(key, _)| key).collect()
+    }
+
     /// Where WebSockets go and where the control plane is, for a relay that listens there.
     pub(crate) fn urls(&self, address: SocketAddr) -> (String, String) {
-        let relay = self.relay_url.clone().unwrap_or_else(|| format!("ws://{address}"));
+        let relay = self.relay_url.clone().unwrap_or_else(|| {
+            let scheme = if self.tls.is_some() { "wss" } else { "ws" };
+            format!("{scheme}://{address}")
+        });
         let relay = relay.trim_end_matches('/').to_owned();
         // ws:// belongs to http://, and wss:// to https://.
         let api = self.api_url.clone().unwrap_or_else(|| relay.replacen("ws", "http", 1));
@@ -236,6 +297,10 @@ impl Keys {
             region: self.region.or(below.region),
             threads: self.threads.or(below.threads),
             allow_plain: self.allow_plain.or(below.allow_plain),
+            tls: self.tls.or(below.tls),
+            trusted_proxies: self.trusted_proxies.or(below.trusted_proxies),
+            metrics_listen: self.metrics_listen.or(below.metrics_listen),
+            open_metrics: self.open_metrics.or(below.open_metrics),
             log: LogKeys { format: self.log.format.or(below.log.format), level: self.log.level.or(below.log.level) },
             // Taken over one by one, each with its source's name in the message.
             limits: BTreeMap::new(),

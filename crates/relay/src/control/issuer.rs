@@ -1,7 +1,7 @@
 //! The keys that sign and verify, as they are now.
 
 use std::{
-    sync::{Arc, PoisonError, RwLock},
+    sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -9,6 +9,7 @@ use sideband_protocol::sbrp::SessionId;
 
 use crate::{
     random,
+    shared::Shared,
     store::{Store, StoreError},
     token::{Jwks, SigningKey, TokenRequest, TokenSubject, VerifyingKeys},
 };
@@ -36,7 +37,7 @@ pub(crate) struct Keys {
 pub(crate) struct Issuer {
     url: String,
     region: Option<String>,
-    keys: RwLock<Arc<Keys>>,
+    keys: Shared<Keys>,
     /// Keys that sign in this issuer's name elsewhere.
     trusted: VerifyingKeys,
 }
@@ -49,22 +50,19 @@ impl Issuer {
         trusted: VerifyingKeys,
         store: &Store,
     ) -> Result<Self, StoreError> {
-        let keys = RwLock::new(load(store, &trusted).await?);
+        let keys = Shared::new(load(store, &trusted).await?);
         Ok(Self { url, region, keys, trusted })
     }
 
     /// Takes in what the admin commands changed.
     pub(crate) async fn reload(&self, store: &Store) -> Result<(), StoreError> {
-        let keys = load(store, &self.trusted).await?;
-        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
+        self.keys.set(load(store, &self.trusted).await?);
         Ok(())
     }
 
     /// The keys as they are now.
     pub(crate) fn keys(&self) -> Arc<Keys> {
-        // The lock only ever covers a pointer's copy.
-        let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(&keys)
+        self.keys.get()
     }
 
     /// A presence token. `not_before` is the time before which the daemon's tokens are dead.
@@ -97,9 +95,9 @@ impl Issuer {
     }
 }
 
-async fn load(store: &Store, trusted: &VerifyingKeys) -> Result<Arc<Keys>, StoreError> {
+async fn load(store: &Store, trusted: &VerifyingKeys) -> Result<Keys, StoreError> {
     let (signing, jwks) = store.signing_keys(unix_time()).await?;
     let mut verifying = VerifyingKeys::from(&jwks);
     verifying.extend(trusted);
-    Ok(Arc::new(Keys { signing, jwks, verifying }))
+    Ok(Keys { signing, jwks, verifying })
 }

@@ -1,6 +1,6 @@
 //! The four procedures of section 7.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use hyper::{Method, Request, StatusCode, body::Incoming};
 use serde_json::{Value, json};
@@ -13,13 +13,14 @@ use crate::{
     admin::MAX_CODE_SECONDS,
     front::Front,
     random,
-    store::{Access, Daemon},
+    store::{Access, Daemon, digest},
 };
 
 /// Answers `POST /api/trpc/{procedure}`.
 pub(crate) async fn handle(
     front: &Arc<Front>,
     procedure: &str,
+    client: IpAddr,
     request: Request<Incoming>,
 ) -> Result<Answer, ApiError> {
     if request.method() != Method::POST {
@@ -30,7 +31,7 @@ pub(crate) async fn handle(
         "daemon.renewToken" => renew_token(front, request).await?,
         "relay.createSession" => create_session(front, request).await?,
         "quickConnect.create" => create_code(front, request).await?,
-        "quickConnect.redeem" => redeem_code(front, request).await?,
+        "quickConnect.redeem" => redeem_code(front, client, request).await?,
         _ => return Err(ApiError::not_found("no such procedure")),
     };
     let result = json!({ "result": { "data": output } });
@@ -47,6 +48,7 @@ async fn renew_token(front: &Front, request: Request<Incoming>) -> Result<Value,
 async fn create_session(front: &Front, request: Request<Incoming>) -> Result<Value, ApiError> {
     let token = bearer(&request).map(str::to_owned);
     let token = token.ok_or_else(|| ApiError::unauthorized("an access token is required"))?;
+    front.admission.key_request(digest(&token))?;
     let input = input(request).await?;
     let daemon = text(&input, "daemonId")?;
     match front.store.access(&token, daemon, unix_time()).await? {
@@ -79,7 +81,8 @@ async fn create_code(front: &Front, request: Request<Incoming>) -> Result<Value,
     }))
 }
 
-async fn redeem_code(front: &Front, request: Request<Incoming>) -> Result<Value, ApiError> {
+async fn redeem_code(front: &Front, client: IpAddr, request: Request<Incoming>) -> Result<Value, ApiError> {
+    front.admission.code_attempt(client.into())?;
     let input = input(request).await?;
     let code = normalize(text(&input, "code")?);
     let found = match code {
@@ -102,6 +105,7 @@ async fn redeem_code(front: &Front, request: Request<Incoming>) -> Result<Value,
 
 async fn authenticate_daemon<B>(front: &Front, request: &Request<B>) -> Result<Daemon, ApiError> {
     let key = bearer(request).ok_or_else(|| ApiError::unauthorized("an API key is required"))?;
+    front.admission.key_request(digest(key))?;
     let daemon = front.store.daemon_by_key(key).await?;
     daemon.ok_or_else(|| ApiError::unauthorized("the API key is not valid"))
 }

@@ -1,5 +1,7 @@
 //! Requests and answers as JSON over HTTP.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::{Request, Response, StatusCode, body::Incoming, header};
@@ -19,11 +21,18 @@ pub(crate) type Answer = Response<Full<Bytes>>;
 pub(crate) struct ApiError {
     pub(crate) status: StatusCode,
     pub(crate) message: String,
+    retry_after: Option<Duration>,
 }
 
 impl ApiError {
     pub(crate) fn new(status: StatusCode, message: impl Into<String>) -> Self {
-        Self { status, message: message.into() }
+        Self { status, message: message.into(), retry_after: None }
+    }
+
+    /// When it makes sense to try again.
+    pub(crate) fn retry_after(mut self, time: Duration) -> Self {
+        self.retry_after = Some(time);
+        self
     }
 
     pub(crate) fn bad_request(message: impl Into<String>) -> Self {
@@ -58,14 +67,22 @@ impl ApiError {
     pub(crate) fn answer(&self) -> Answer {
         let data = json!({ "code": self.code(), "httpStatus": self.status.as_u16() });
         let error = json!({ "error": { "message": self.message, "data": data } });
-        json_answer(self.status, &error)
+        let mut answer = json_answer(self.status, &error);
+        if let Some(time) = self.retry_after {
+            // Whole seconds, and rounded up: a bit too early is refused again.
+            let seconds = time.as_secs() + u64::from(time.subsec_nanos() > 0);
+            answer.headers_mut().insert(header::RETRY_AFTER, seconds.max(1).into());
+        }
+        answer
     }
 }
 
 impl From<StoreError> for ApiError {
+    /// Counted and logged where it becomes an answer.
     fn from(error: StoreError) -> Self {
         tracing::error!(%error, "a request was refused because of the database");
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "the database is unavailable, try again later")
+        let message = "the database is unavailable, try again later";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, message).retry_after(Duration::from_secs(1))
     }
 }
 

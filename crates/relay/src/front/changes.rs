@@ -65,6 +65,7 @@ impl Front {
         }
         for revocation in self.store.revocations_after(seen.revocation).await? {
             tracing::info!(who = ?revocation.who, "access was revoked");
+            self.metrics.revocations.inc();
             for shard in &self.shards {
                 shard.send(Command::Revoke(revocation.who.clone()));
             }

@@ -1,45 +1,115 @@
 //! Which request is answered by whom.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use hyper::{Method, Request, StatusCode, body::Incoming, header};
 
 use super::{
     Front,
+    accept::Visitor,
+    admission::Refused,
     upgrade::{self, Slot},
 };
-use crate::control::{self, Answer, ApiError, json_answer};
+use crate::control::{self, Answer, ApiError, bearer, json_answer};
 
-/// Answers one request, in time.
-pub(crate) async fn handle(front: Arc<Front>, slot: Slot, request: Request<Incoming>) -> Answer {
-    // The deadline is the body's: everything else here is quick, or has a deadline of its own.
-    let time = front.limits.request_time;
-    match tokio::time::timeout(time, route(&front, &slot, request)).await {
-        Ok(Ok(answer)) => answer,
-        Ok(Err(error)) => error.answer(),
-        Err(_) => ApiError::new(StatusCode::REQUEST_TIMEOUT, "the request took too long").answer(),
+/// The media type of what Prometheus reads.
+const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+impl From<Refused> for ApiError {
+    fn from(refused: Refused) -> Self {
+        let message = format!("too many at once or in a row ({})", refused.limit);
+        Self::new(StatusCode::TOO_MANY_REQUESTS, message).retry_after(refused.retry_after)
     }
 }
 
-async fn route(front: &Arc<Front>, slot: &Slot, request: Request<Incoming>) -> Result<Answer, ApiError> {
+/// Answers one request, in time.
+pub(crate) async fn handle(front: Arc<Front>, visitor: Visitor, slot: Slot, request: Request<Incoming>) -> Answer {
     let path = request.uri().path().to_owned();
-    if path == "/" {
-        return upgrade::handle(front, slot, &request).await;
+    let endpoint = endpoint(&path);
+    // The deadline is the body's: everything else here is quick, or has a deadline of its own.
+    let time = front.limits.get().request_time;
+    let answer = match tokio::time::timeout(time, route(&front, &visitor, &slot, &path, request)).await {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(error)) => {
+            tracing::debug!(
+                conn = visitor.number,
+                endpoint,
+                status = error.status.as_u16(),
+                "refused: {}",
+                error.message
+            );
+            error.answer()
+        }
+        Err(_) => {
+            front.metrics.limit("request_seconds");
+            ApiError::new(StatusCode::REQUEST_TIMEOUT, "the request took too long").answer()
+        }
+    };
+    front.metrics.request(endpoint, answer.status().as_u16());
+    answer
+}
+
+/// A path's name in the metrics: of a fixed set, whatever is asked for.
+fn endpoint(path: &str) -> &'static str {
+    match path {
+        "/" => "websocket",
+        "/api/trpc/daemon.renewToken" => "daemon.renewToken",
+        "/api/trpc/relay.createSession" => "relay.createSession",
+        "/api/trpc/quickConnect.create" => "quickConnect.create",
+        "/api/trpc/quickConnect.redeem" => "quickConnect.redeem",
+        "/.well-known/jwks.json" => "jwks",
+        "/healthz" => "healthz",
+        "/readyz" => "readyz",
+        "/metrics" => "metrics",
+        path if path.starts_with("/admin/") => "admin",
+        _ => "other",
     }
+}
+
+async fn route(
+    front: &Arc<Front>,
+    visitor: &Visitor,
+    slot: &Slot,
+    path: &str,
+    request: Request<Incoming>,
+) -> Result<Answer, ApiError> {
+    let get = request.method() == Method::GET;
+    match path {
+        "/healthz" if get => return Ok(front.health().await),
+        "/readyz" if get => return Ok(front.readiness().await),
+        "/metrics" if get => return metrics(front, visitor, &request).await,
+        _ if visitor.operations_only => return Err(ApiError::not_found("nothing is here")),
+        _ => (),
+    }
+    let client: IpAddr = front.proxies.get().client(visitor.peer, &request);
+    if path == "/" {
+        return upgrade::handle(front, slot, client, &request).await;
+    }
+    front.admission.request(client.into())?;
     if let Some(procedure) = path.strip_prefix("/api/trpc/") {
-        return control::handle_procedure(front, procedure, request).await;
+        return control::handle_procedure(front, procedure, client, request).await;
     }
     if let Some(path) = path.strip_prefix("/admin/") {
         return control::handle_admin(front, path, request).await;
     }
-    match (request.method(), path.as_str()) {
-        (&Method::GET, "/.well-known/jwks.json") => {
-            let mut answer = json_answer(StatusCode::OK, &front.issuer.keys().jwks);
-            let headers = answer.headers_mut();
-            let five_minutes = header::HeaderValue::from_static("public, max-age=300");
-            headers.insert(header::CACHE_CONTROL, five_minutes);
-            Ok(answer)
-        }
-        _ => Err(ApiError::not_found("nothing is here")),
+    if get && path == "/.well-known/jwks.json" {
+        let mut answer = json_answer(StatusCode::OK, &front.issuer.keys().jwks);
+        let five_minutes = header::HeaderValue::from_static("public, max-age=300");
+        answer.headers_mut().insert(header::CACHE_CONTROL, five_minutes);
+        return Ok(answer);
     }
+    Err(ApiError::not_found("nothing is here"))
+}
+
+/// Metrics are for whoever reaches the operations' own address, or has the admin token.
+async fn metrics(front: &Front, visitor: &Visitor, request: &Request<Incoming>) -> Result<Answer, ApiError> {
+    if !visitor.operations_only && !front.open_metrics {
+        let token = bearer(request).unwrap_or_default();
+        if !front.store.is_admin_token(token).await? {
+            return Err(ApiError::unauthorized("the admin token is required"));
+        }
+    }
+    let mut answer = Answer::new(front.metrics.render().into());
+    answer.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static(METRICS_TYPE));
+    Ok(answer)
 }

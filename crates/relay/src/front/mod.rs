@@ -1,44 +1,70 @@
 //! Where connections come in: accepting, HTTP, and letting each WebSocket through to its shard.
 
 mod accept;
+mod address;
+mod admission;
 mod changes;
+mod health;
 mod http;
 pub(crate) mod io;
+mod tls;
 mod upgrade;
 
 use std::{
     hash::{BuildHasher, RandomState},
-    sync::Arc,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use sideband_protocol::sbrp::SessionId;
 use tokio::sync::oneshot;
 
-pub(crate) use accept::serve;
+pub(crate) use accept::{serve, serve_operations};
+pub(crate) use address::TrustedProxies;
+pub(crate) use admission::{Admission, Places};
 pub(crate) use changes::{Changes, watch as watch_changes};
+pub use tls::TlsError;
+pub(crate) use tls::{Tls, watch as watch_tls};
 
 use crate::{
     admin::Admin,
+    config::Config,
     control::Issuer,
     hub::{Command, Registry, SessionInfo, ShardHandle},
     limits::Limits,
+    metrics::Metrics,
+    shared::Shared,
     store::Store,
     token::Verifier,
 };
 
 /// What every request may need.
 pub(crate) struct Front {
+    /// As it was at the start.
+    pub(crate) config: Config,
+    /// Where the operations' own address is, if there is one.
+    pub(crate) metrics_address: Option<SocketAddr>,
     pub(crate) relay_url: String,
     pub(crate) api_url: String,
     pub(crate) store: Store,
+    pub(crate) admin: Admin,
+    pub(crate) changes: Changes,
     pub(crate) issuer: Issuer,
     pub(crate) verifier: Verifier,
     pub(crate) registry: Arc<Registry>,
-    pub(crate) limits: Arc<Limits>,
-    pub(crate) admin: Admin,
-    pub(crate) changes: Changes,
+    pub(crate) limits: Shared<Limits>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) admission: Arc<Admission>,
+    pub(crate) proxies: Shared<TrustedProxies>,
+    pub(crate) tls: Option<Arc<Tls>>,
+    /// Whether `/metrics` asks for the admin token.
+    pub(crate) open_metrics: bool,
     pub(crate) shards: Vec<ShardHandle>,
     pub(crate) hasher: RandomState,
+    pub(crate) draining: AtomicBool,
 }
 
 impl Front {
@@ -47,6 +73,27 @@ impl Front {
         let shards = self.shards.len() as u64;
         let index = usize::try_from(self.hasher.hash_one(daemon) % shards);
         &self.shards[index.expect("less than the number of shards")]
+    }
+
+    /// Takes over what of `new` can be taken over while running: limits, trusted proxies, and what
+    /// is in the certificate's files. Returns the keys of the other settings that differ.
+    pub(crate) fn reload(&self, new: Config) -> Vec<&'static str> {
+        if let Some(tls) = &self.tls {
+            tls.reload();
+        }
+        let differences = self.config.fixed_differences(&new);
+        self.proxies.set(TrustedProxies::new(new.trusted_proxies));
+        self.set_limits(new.limits);
+        differences
+    }
+
+    /// Takes new limits, for what connects and is decided from now on.
+    fn set_limits(&self, limits: Limits) {
+        self.admission.set_limits(&limits);
+        self.limits.set(limits);
+        for shard in &self.shards {
+            shard.send(Command::Limits(self.limits.get()));
+        }
     }
 
     /// Cuts a daemon's connection without a close frame. Whether there was one.
@@ -78,8 +125,9 @@ impl Front {
         all
     }
 
-    /// Closes every WebSocket with 1012 and waits until they are gone.
+    /// Lets nobody in any more, closes every WebSocket with 1012 and waits until they are gone.
     pub(crate) async fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
         let mut answers = Vec::new();
         for shard in &self.shards {
             let (reply, answer) = oneshot::channel();
@@ -90,5 +138,9 @@ impl Front {
             // A shard that has ended has nothing left to drain.
             let _ = answer.await;
         }
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
     }
 }

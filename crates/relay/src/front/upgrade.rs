@@ -1,13 +1,21 @@
 //! The WebSocket's opening: the token, the session id, and the 101.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    net::IpAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{Method, Request, Response, StatusCode, body::Incoming, header};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
-use super::{Front, io::DetachedIo};
+use super::{
+    Front,
+    accept::Visitor,
+    admission::{InAll, OfAddress, Places},
+    io::DetachedIo,
+};
 use crate::{
     control::{Answer, ApiError, bearer, unix_time},
     hub::{Arrival, LeaseRefusal, NewConnection},
@@ -17,46 +25,92 @@ use crate::{
 /// A connection that was let in and whose 101 is on its way.
 pub(crate) struct Accepted {
     pub(crate) daemon_id: Arc<str>,
+    address: IpAddr,
+    places: Places,
     arrival: Arrival,
 }
 
 impl Accepted {
     /// The WebSocket, once its bytes are at hand.
-    pub(crate) fn connected(self, io: DetachedIo, read: Bytes) -> NewConnection {
-        NewConnection { io, read: read.into(), daemon_id: self.daemon_id, arrival: self.arrival }
+    pub(crate) fn connected(self, io: DetachedIo, read: Bytes, visitor: &Visitor) -> NewConnection {
+        NewConnection {
+            io,
+            read: read.into(),
+            number: visitor.number,
+            address: self.address,
+            accepted: visitor.accepted,
+            places: self.places,
+            daemon_id: self.daemon_id,
+            arrival: self.arrival,
+        }
     }
 }
 
-/// Carries what the request handler decided to the one who owns the connection.
+/// Carries a connection's places to the request that becomes a WebSocket, and what that decided back
+/// to the one who owns the connection.
 #[derive(Clone, Default)]
-pub(crate) struct Slot(Arc<Mutex<Option<Accepted>>>);
+pub(crate) struct Slot(Arc<Mutex<SlotState>>);
+
+#[derive(Default)]
+struct SlotState {
+    in_all: Option<InAll>,
+    of_address: Option<OfAddress>,
+    accepted: Option<Accepted>,
+}
 
 impl Slot {
-    fn put(&self, accepted: Accepted) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(accepted);
+    pub(crate) fn new(in_all: InAll, of_address: Option<OfAddress>) -> Self {
+        Self(Arc::new(Mutex::new(SlotState { in_all: Some(in_all), of_address, accepted: None })))
+    }
+
+    fn state(&self) -> MutexGuard<'_, SlotState> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn take(&self) -> Option<Accepted> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.state().accepted.take()
+    }
+
+    /// Whether the connection itself was counted as some address's.
+    fn has_address(&self) -> bool {
+        self.state().of_address.is_some()
     }
 }
 
 /// Answers a request for the relay itself.
-pub(crate) async fn handle(front: &Arc<Front>, slot: &Slot, request: &Request<Incoming>) -> Result<Answer, ApiError> {
+pub(crate) async fn handle(
+    front: &Arc<Front>,
+    slot: &Slot,
+    client: IpAddr,
+    request: &Request<Incoming>,
+) -> Result<Answer, ApiError> {
     let Some(accept_key) = accept_key(request)? else {
         let message = "this is a Sideband relay; it speaks WebSocket";
         let mut answer = ApiError::new(StatusCode::UPGRADE_REQUIRED, message).answer();
         let headers = answer.headers_mut();
         headers.insert(header::UPGRADE, header::HeaderValue::from_static("websocket"));
-        let version = header::HeaderValue::from_static("13");
-        headers.insert(header::SEC_WEBSOCKET_VERSION, version);
+        headers.insert(header::SEC_WEBSOCKET_VERSION, header::HeaderValue::from_static("13"));
         return Ok(answer);
     };
+    front.admission.handshake(client.into())?;
+    if front.is_draining() {
+        return Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "the relay is shutting down"));
+    }
     let claims = claims(front, request).map_err(|refusal| {
+        front.metrics.refusal(refusal.name());
         let status = StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::UNAUTHORIZED);
         ApiError::new(status, refusal.to_string())
     })?;
-    slot.put(admit(front, claims).await?);
+    // Behind a proxy the connection's own address is the proxy's, and only now the client counts.
+    let of_address = if slot.has_address() { None } else { Some(front.admission.address(client.into())?) };
+    let (daemon_id, arrival) = admit(front, claims).await?;
+    let mut state = slot.state();
+    let (Some(in_all), Some(of_address)) = (state.in_all.take(), of_address.or_else(|| state.of_address.take())) else {
+        return Err(ApiError::bad_request("this connection has become a WebSocket already"));
+    };
+    let places = Places { _in_all: in_all, _of_address: of_address };
+    state.accepted = Some(Accepted { daemon_id, address: client, places, arrival });
+    drop(state);
     let mut answer = Response::new(Full::default());
     *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let headers = answer.headers_mut();
@@ -104,38 +158,39 @@ fn claims(front: &Front, request: &Request<Incoming>) -> Result<Claims, Refusal>
 }
 
 /// What a good token still has to pass: who lost access since, and what is taken.
-async fn admit(front: &Front, claims: Claims) -> Result<Accepted, ApiError> {
+async fn admit(front: &Arc<Front>, claims: Claims) -> Result<(Arc<str>, Arrival), ApiError> {
     let daemon_id: Arc<str> = claims.daemon_id.into();
     let daemon = front.store.daemon(&daemon_id).await?;
-    let forbidden = |message| Err(ApiError::new(StatusCode::FORBIDDEN, message));
+    let forbidden = |reason, message| {
+        front.metrics.refusal(reason);
+        ApiError::new(StatusCode::FORBIDDEN, message)
+    };
+    let limit = claims.concurrent_sessions;
     let arrival = match claims.role {
         Role::Daemon => {
             if daemon.is_none_or(|daemon| claims.issued_at < daemon.valid_from) {
-                return forbidden("this daemon is not served here");
+                return Err(forbidden("not served", "this daemon is not served here"));
             }
-            Arrival::Daemon {
-                resume: claims.resume,
-                online: front.registry.daemon_online(&daemon_id, claims.concurrent_sessions),
-            }
+            let online = front.registry.daemon_online(&daemon_id, limit);
+            Arrival::Daemon { resume: claims.resume, online }
         }
         Role::Client { session } => {
             if front.store.user_is_revoked(&claims.subject).await? {
-                return forbidden("this user's access was revoked");
+                return Err(forbidden("revoked", "this user's access was revoked"));
             }
-            let limit = claims.concurrent_sessions;
-            let lease = front.registry.lease(session, &daemon_id, limit);
-            Arrival::Client {
-                user: claims.subject,
-                lease: lease.map_err(|refusal| match refusal {
-                    LeaseRefusal::Taken => ApiError::new(StatusCode::CONFLICT, "the session id is in use"),
-                    LeaseRefusal::Full => {
-                        let message = "the daemon has as many sessions as it may";
-                        ApiError::new(StatusCode::TOO_MANY_REQUESTS, message)
-                    }
-                })?,
-                daemon_known: daemon.is_some(),
-            }
+            let cap = front.limits.get().sessions_per_daemon;
+            let cap = u32::try_from(cap).unwrap_or(u32::MAX);
+            let lease = front.registry.lease(session, &daemon_id, limit.map_or(cap, |limit| limit.min(cap)));
+            let lease = lease.map_err(|refusal| match refusal {
+                LeaseRefusal::Taken => ApiError::new(StatusCode::CONFLICT, "the session id is in use"),
+                LeaseRefusal::Full => {
+                    front.metrics.limit("sessions_per_daemon");
+                    let message = "the daemon has as many sessions as it may";
+                    ApiError::new(StatusCode::TOO_MANY_REQUESTS, message)
+                }
+            })?;
+            Arrival::Client { user: claims.subject, lease, daemon_known: daemon.is_some() }
         }
     };
-    Ok(Accepted { daemon_id, arrival })
+    Ok((daemon_id, arrival))
 }

@@ -4,11 +4,13 @@ use std::{
     future::Future,
     pin::Pin,
     rc::Rc,
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Instant,
 };
 
 use futures_util::{Sink, Stream};
+use sideband_protocol::sbrp::ControlCode;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     time::Sleep,
@@ -24,10 +26,15 @@ use tokio_tungstenite::{
 
 use super::{
     endpoint::Endpoint,
+    gate::{Gate, Passed},
     link::{End, Link, close},
     shard::Shard,
 };
-use crate::front::io::Io;
+use crate::{
+    front::{Places, io::Io},
+    limits::Limits,
+    metrics::Presence,
+};
 
 /// Frames read from one connection before others get their turn.
 const READ_TURN: usize = 64;
@@ -48,19 +55,33 @@ enum Phase {
     Answering,
 }
 
+/// What is known of a connection besides its frames.
+pub(crate) struct About {
+    /// Its number in the log.
+    pub(crate) number: u64,
+    pub(crate) opened: Instant,
+    /// Counts it, and what it takes up of the limits, until it is gone.
+    pub(crate) _presence: Presence,
+    pub(crate) _places: Places,
+}
+
 /// A WebSocket of one endpoint, as a future that ends with it.
 pub(crate) struct Connection {
     shard: Rc<Shard>,
+    /// As they were when it connected.
+    limits: Arc<Limits>,
     socket: WebSocketStream<Io>,
     link: Rc<Link>,
     endpoint: Endpoint,
+    gate: Gate,
+    about: About,
     phase: Phase,
     /// When the peer was last heard.
     heard: Instant,
     /// Since when the socket has not taken what it was given.
     blocked: Option<Instant>,
-    /// Something was handed to the socket since the last flush.
-    unflushed: bool,
+    /// When the oldest frame came that was handed to the socket and is not flushed.
+    oldest: Option<Instant>,
     /// Which of the daemon's rounds of waking it waits for, see [`Link::wait_for_room`].
     round: u64,
     timer: Pin<Box<Sleep>>,
@@ -72,20 +93,36 @@ impl Connection {
         socket: WebSocketStream<Io>,
         link: Rc<Link>,
         endpoint: Endpoint,
-        now: Instant,
+        gate: Gate,
+        about: About,
     ) -> Self {
-        let timer = Box::pin(tokio::time::sleep_until((now + shard.limits.silence).into()));
+        let now = about.opened;
+        let limits = shard.context.limits();
+        let silent_at = now + limits.silence;
         Self {
             shard,
+            limits,
             socket,
             link,
             endpoint,
+            gate,
+            about,
             phase: Phase::Open,
             heard: now,
             blocked: None,
-            unflushed: false,
+            oldest: None,
             round: 0,
-            timer,
+            timer: Box::pin(tokio::time::sleep_until(silent_at.into())),
+        }
+    }
+
+    /// How it ended, for the log.
+    fn how(&self) -> String {
+        match (self.link.ending(), &self.phase) {
+            (Some(End::Cut), _) => "cut".to_owned(),
+            (Some(End::Close(code)), _) => format!("closed with {code}"),
+            (None, Phase::Answering) => "closed by the peer".to_owned(),
+            (None, _) => "dropped by the peer".to_owned(),
         }
     }
 
@@ -97,7 +134,7 @@ impl Connection {
     fn begin_closing(&mut self, phase: Phase, now: Instant) {
         self.depart(now);
         self.phase = phase;
-        let deadline = now + self.shard.limits.close_time;
+        let deadline = now + self.limits.close_time;
         self.timer.as_mut().reset(deadline.into());
     }
 
@@ -107,7 +144,7 @@ impl Connection {
             if self.link.ending().is_some() {
                 return Poll::Pending;
             }
-            if self.endpoint.must_wait(&mut self.round, cx.waker()) {
+            if self.gate.shut_until(now).is_some() || self.endpoint.must_wait(&mut self.round, cx.waker()) {
                 // It is not silent, it is not listened to.
                 self.heard = now;
                 return Poll::Pending;
@@ -120,6 +157,7 @@ impl Connection {
             self.heard = now;
             match message {
                 Ok(Message::Binary(frame)) => {
+                    self.pass_gate(frame.len(), now);
                     self.endpoint.receive(&self.shard, &self.link, frame, now);
                 }
                 Ok(Message::Text(_)) | Err(Error::Utf8(_)) => {
@@ -144,6 +182,13 @@ impl Connection {
         Poll::Pending
     }
 
+    fn pass_gate(&mut self, len: usize, now: Instant) {
+        if let Passed::Shut { tell: true } = self.gate.pass(len, now) {
+            self.shard.context.metrics.limit("frames_or_bytes_per_second");
+            self.link.control(ControlCode::RATE_LIMITED, 0, now);
+        }
+    }
+
     /// Hands everything queued to the socket and flushes once. Ready when all is out.
     fn write(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<Result<(), Error>> {
         loop {
@@ -152,19 +197,20 @@ impl Connection {
                 return Poll::Pending;
             }
             self.blocked = None;
-            let Some((frame, _)) = self.link.pop() else {
+            let Some((frame, at)) = self.link.pop() else {
                 break;
             };
-            self.unflushed = true;
+            self.oldest.get_or_insert(at);
             Pin::new(&mut self.socket).start_send(Message::Binary(frame))?;
         }
-        if self.unflushed {
+        if let Some(oldest) = self.oldest {
             if Pin::new(&mut self.socket).poll_flush(cx)?.is_pending() {
                 self.blocked.get_or_insert(now);
                 return Poll::Pending;
             }
             self.blocked = None;
-            self.unflushed = false;
+            self.oldest = None;
+            self.shard.context.own.forward.observe(oldest.elapsed().as_secs_f64());
         }
         Poll::Ready(Ok(()))
     }
@@ -200,28 +246,34 @@ impl Connection {
         Poll::Ready(Ok(()))
     }
 
+    /// Since when the receiver has not taken what there is for it.
+    fn waiting_since(&self) -> Option<Instant> {
+        [self.blocked, self.link.oldest()].into_iter().flatten().min()
+    }
+
     /// When something has to be decided even if nothing happens.
-    fn next_deadline(&self) -> Instant {
-        let limits = &self.shard.limits;
-        let silence = self.heard + limits.silence;
-        let waits = [self.blocked, self.link.oldest()];
-        let waits = waits.into_iter().flatten().min();
-        waits.map_or(silence, |since| silence.min(since + limits.queue_time))
+    fn next_deadline(&mut self, now: Instant) -> Instant {
+        let silent = self.heard + self.limits.silence;
+        let too_slow = self.waiting_since().map(|since| since + self.limits.queue_time);
+        let may_read = self.gate.shut_until(now);
+        [too_slow, may_read].into_iter().flatten().fold(silent, Instant::min)
     }
 
     /// What is due by now: the end of a silent peer, or of one that does not read.
     fn check_deadlines(&mut self, now: Instant) {
-        let limits = &self.shard.limits;
-        if now >= self.heard + limits.silence {
+        let too_slow = self.waiting_since().is_some_and(|since| now >= since + self.limits.queue_time);
+        if now >= self.heard + self.limits.silence {
+            self.shard.context.metrics.limit("silence_seconds");
             self.link.end(End::Close(close::GOING_AWAY));
-        } else if now >= self.next_deadline() {
+        } else if too_slow {
+            self.shard.context.metrics.limit("queue_seconds");
             // What a daemon did not take is kept for its return, before the queue is emptied.
             self.depart(now);
             self.link.overflow(now);
         }
     }
 
-    fn step(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<()> {
+    fn step(&mut self, cx: &mut Context<'_>, mut now: Instant) -> Poll<()> {
         loop {
             match self.phase {
                 Phase::Open => {
@@ -238,15 +290,17 @@ impl Connection {
                     if let Poll::Ready(Err(_)) = self.write(cx, now) {
                         return Poll::Ready(());
                     }
-                    let deadline = self.next_deadline();
+                    let deadline = self.next_deadline(now);
                     if deadline < self.timer.deadline().into_std() {
                         self.timer.as_mut().reset(deadline.into());
                     }
                     if self.timer.as_mut().poll(cx).is_pending() {
                         return Poll::Pending;
                     }
+                    // The turn may have taken until just past the deadline.
+                    now = Instant::now();
                     self.check_deadlines(now);
-                    let deadline = self.next_deadline();
+                    let deadline = self.next_deadline(now);
                     self.timer.as_mut().reset(deadline.into());
                 }
                 Phase::Closing => {
@@ -294,6 +348,7 @@ impl Future for Connection {
         let now = Instant::now();
         let step = this.step(cx, now);
         this.link.polling(None);
+        this.shard.context.publish();
         if this.link.ending() == Some(End::Cut) {
             return Poll::Ready(());
         }
@@ -303,7 +358,10 @@ impl Future for Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.depart(Instant::now());
+        let now = Instant::now();
+        self.depart(now);
+        let open = now.saturating_duration_since(self.about.opened);
+        tracing::info!(conn = self.about.number, seconds = open.as_secs_f64(), how = %self.how(), "disconnected");
         self.shard.connection_ended();
     }
 }

@@ -7,7 +7,7 @@ use sideband_protocol::sbrp::{ControlCode, Frame, Sender, Signal, encode_control
 
 use super::{
     link::Link,
-    pairing::{Daemon, Pair},
+    pair::{Daemon, Pair},
     registry::{Lease, Online},
     shard::Shard,
 };

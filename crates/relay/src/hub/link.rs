@@ -6,12 +6,15 @@
 use std::{
     cell::{Cell, RefCell},
     collections::VecDeque,
+    rc::Rc,
     task::Waker,
     time::Instant,
 };
 
 use bytes::Bytes;
 use sideband_protocol::sbrp::{ControlCode, encode_control};
+
+use super::context::Context;
 
 /// A frame this small that has to wait is copied out of the read buffer it came in, so that it does
 /// not keep a whole buffer alive for as long as the receiver is slow.
@@ -59,6 +62,7 @@ struct Queued {
 
 /// The outbound side of one connection.
 pub(crate) struct Link {
+    context: Rc<Context>,
     queue: RefCell<VecDeque<Queued>>,
     bytes: Cell<usize>,
     limit: usize,
@@ -73,8 +77,10 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    pub(crate) fn new(limit: usize) -> Self {
+    /// A link whose queue is full with `limit` bytes.
+    pub(crate) fn new(context: Rc<Context>, limit: usize) -> Self {
         Self {
+            context,
             queue: RefCell::default(),
             bytes: Cell::new(0),
             limit,
@@ -104,7 +110,7 @@ impl Link {
     /// Nothing is queued once the end is decided.
     fn push(&self, frame: Bytes, at: Instant, forwarded: bool) {
         if self.end.get().is_none() {
-            self.bytes.set(self.bytes.get() + frame.len() + OVERHEAD);
+            self.set_bytes(self.bytes.get() + frame.len() + OVERHEAD);
             self.queue.borrow_mut().push_back(Queued { frame, at, forwarded });
             self.wake();
         }
@@ -112,6 +118,7 @@ impl Link {
 
     /// Queues a Control frame.
     pub(crate) fn control(&self, code: ControlCode, session: u64, now: Instant) {
+        self.context.metrics.control(code.name().unwrap_or("unknown"));
         self.send(encode_control(session, code, ""), now);
     }
 
@@ -127,7 +134,7 @@ impl Link {
             return;
         }
         self.queue.borrow_mut().clear();
-        self.bytes.set(0);
+        self.set_bytes(0);
         self.terminate(ControlCode::BACKPRESSURE, 0, now);
     }
 
@@ -146,7 +153,7 @@ impl Link {
 
     /// Whether more is queued than may be.
     pub(crate) fn is_full(&self) -> bool {
-        self.bytes.get() >= self.limit
+        self.bytes.get() >= self.limit || self.context.is_over(self.bytes.get())
     }
 
     /// Since when the frame in front has been waiting.
@@ -163,7 +170,7 @@ impl Link {
     pub(crate) fn pop(&self) -> Option<(Bytes, Instant)> {
         let queued = self.queue.borrow_mut().pop_front()?;
         let waiting = self.bytes.get() - queued.frame.len() - OVERHEAD;
-        self.bytes.set(waiting);
+        self.set_bytes(waiting);
         // Half, so that the senders do not come and go with every frame.
         if waiting <= self.limit / 2 {
             self.wake_waiting();
@@ -177,7 +184,7 @@ impl Link {
         let unsent = queue.iter().filter(|it| it.forwarded);
         let unsent: Vec<_> = unsent.map(|it| it.frame.clone()).collect();
         queue.retain(|it| !it.forwarded);
-        self.bytes.set(queue.iter().map(|it| it.frame.len() + OVERHEAD).sum());
+        self.set_bytes(queue.iter().map(|it| it.frame.len() + OVERHEAD).sum());
         unsent
     }
 
@@ -200,6 +207,11 @@ impl Link {
         }
     }
 
+    fn set_bytes(&self, bytes: usize) {
+        self.context.wait(bytes);
+        self.context.done(self.bytes.replace(bytes));
+    }
+
     fn wake(&self) {
         if !self.awake.get()
             && let Some(waker) = self.waker.borrow().as_ref()
@@ -214,5 +226,12 @@ impl Link {
             self.rounds.set(self.rounds.get() + 1);
             waiting.drain(..).for_each(Waker::wake);
         }
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.context.done(self.bytes.get());
+        self.context.publish();
     }
 }

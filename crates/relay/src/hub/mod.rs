@@ -1,14 +1,19 @@
 //! The data plane: shards of connections, pairs of clients and daemons, and frames between them.
 
+mod command;
 mod connection;
+mod context;
 mod endpoint;
+mod gate;
 mod link;
+mod pair;
 mod pairing;
 #[cfg(test)]
 mod pairing_tests;
 mod registry;
 mod shard;
 
+pub use command::SessionInfo;
+pub(crate) use command::{Arrival, Command, NewConnection, ShardHandle};
 pub(crate) use registry::{LeaseRefusal, Registry};
-pub use shard::SessionInfo;
-pub(crate) use shard::{Arrival, Command, NewConnection, ShardHandle, start};
+pub(crate) use shard::start;

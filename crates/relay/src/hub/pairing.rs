@@ -3,118 +3,26 @@
 //! One [`Pairing`] per shard; it knows nothing of sockets. Events come in as calls, with the time;
 //! what has to go out is pushed on the [`Link`]s.
 
-use std::{
-    cell::{Cell, RefCell},
-    collections::HashMap,
-    rc::Rc,
-    sync::Arc,
-    time::Instant,
-};
+use std::{cell::RefCell, collections::HashMap, rc::Rc, sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use sideband_protocol::sbrp::{ControlCode, Frame, SessionId};
 
-use super::link::{End, Link, close};
-use crate::limits::Limits;
-
-/// What a pair is, as in the contract's table.
-#[derive(Copy, Clone, Eq, PartialEq, Debug)]
-pub(crate) enum State {
-    /// Both sides are there.
-    Paired,
-    /// The daemon's connection dropped.
-    Paused,
-    /// The daemon is back and has not said yet what it remembers.
-    Pending,
-    /// Over.
-    Ended,
-}
-
-impl State {
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Paired => "paired",
-            Self::Paused => "paused",
-            Self::Pending => "pending",
-            Self::Ended => "ended",
-        }
-    }
-}
-
-/// What went through a pair.
-#[derive(Default)]
-pub(crate) struct Traffic {
-    pub(crate) frames_to_daemon: Cell<u64>,
-    pub(crate) frames_to_client: Cell<u64>,
-    pub(crate) bytes_to_daemon: Cell<u64>,
-    pub(crate) bytes_to_client: Cell<u64>,
-}
-
-fn count(frames: &Cell<u64>, bytes: &Cell<u64>, frame: &Bytes) {
-    frames.set(frames.get() + 1);
-    bytes.set(bytes.get() + frame.len() as u64);
-}
-
-/// A client and its daemon.
-pub(crate) struct Pair {
-    pub(crate) session: SessionId,
-    /// Whose token opened it.
-    pub(crate) user: String,
-    pub(crate) daemon: Rc<Daemon>,
-    pub(crate) client: Rc<Link>,
-    pub(crate) traffic: Traffic,
-    state: Cell<State>,
-    /// The end of the grace, while paused or pending.
-    deadline: Cell<Option<Instant>>,
-    /// The client's frames of that time.
-    kept: RefCell<Vec<Bytes>>,
-    kept_bytes: Cell<usize>,
-}
-
-impl Pair {
-    pub(crate) fn state(&self) -> State {
-        self.state.get()
-    }
-}
-
-/// A daemon that is connected, or has clients waiting for it.
-pub(crate) struct Daemon {
-    pub(crate) id: Arc<str>,
-    link: RefCell<Option<Rc<Link>>>,
-    pairs: RefCell<HashMap<SessionId, Rc<Pair>>>,
-    /// A task waits for the end of the next grace.
-    waited_for: Cell<bool>,
-}
-
-impl Daemon {
-    pub(crate) fn link(&self) -> Option<Rc<Link>> {
-        self.link.borrow().clone()
-    }
-
-    pub(crate) fn pair(&self, session: SessionId) -> Option<Rc<Pair>> {
-        self.pairs.borrow().get(&session).cloned()
-    }
-
-    pub(crate) fn pairs(&self) -> Vec<Rc<Pair>> {
-        self.pairs.borrow().values().cloned().collect()
-    }
-
-    fn control(&self, code: ControlCode, session: SessionId, now: Instant) {
-        if let Some(link) = self.link.borrow().as_ref() {
-            link.control(code, session.get(), now);
-        }
-    }
-}
+use super::{
+    context::Context,
+    link::{End, Link, close},
+    pair::{Daemon, Pair, State},
+};
 
 /// All daemons and pairs of one shard.
 pub(crate) struct Pairing {
     daemons: RefCell<HashMap<Arc<str>, Rc<Daemon>>>,
-    limits: Arc<Limits>,
+    context: Rc<Context>,
 }
 
 impl Pairing {
-    pub(crate) fn new(limits: Arc<Limits>) -> Self {
-        Self { daemons: RefCell::default(), limits }
+    pub(crate) fn new(context: Rc<Context>) -> Self {
+        Self { daemons: RefCell::default(), context }
     }
 
     pub(crate) fn daemon(&self, id: &str) -> Option<Rc<Daemon>> {
@@ -134,17 +42,8 @@ impl Pairing {
         client: Rc<Link>,
     ) -> Option<Rc<Pair>> {
         let daemon = self.daemon(daemon).filter(|it| it.link().is_some())?;
-        let pair = Rc::new(Pair {
-            session,
-            user,
-            daemon: Rc::clone(&daemon),
-            client,
-            traffic: Traffic::default(),
-            state: Cell::new(State::Paired),
-            deadline: Cell::new(None),
-            kept: RefCell::default(),
-            kept_bytes: Cell::new(0),
-        });
+        let context = Rc::clone(&self.context);
+        let pair = Rc::new(Pair::new(context, session, user, Rc::clone(&daemon), client));
         daemon.pairs.borrow_mut().insert(session, Rc::clone(&pair));
         Some(pair)
     }
@@ -160,22 +59,15 @@ impl Pairing {
             old.end(End::Close(close::REPLACED));
         }
         let daemon = self.daemon(id).unwrap_or_else(|| {
-            let daemon = Rc::new(Daemon {
-                id: Arc::clone(id),
-                link: RefCell::default(),
-                pairs: RefCell::default(),
-                waited_for: Cell::new(false),
-            });
-            let mut daemons = self.daemons.borrow_mut();
-            daemons.insert(Arc::clone(id), Rc::clone(&daemon));
+            let daemon = Rc::new(Daemon::new(id));
+            self.daemons.borrow_mut().insert(Arc::clone(id), Rc::clone(&daemon));
             daemon
         });
         *daemon.link.borrow_mut() = Some(link);
         for pair in daemon.pairs() {
             if resume {
-                pair.state.set(State::Pending);
-                let code = ControlCode::SESSION_PENDING;
-                pair.client.control(code, pair.session.get(), now);
+                pair.set_state(State::Pending);
+                pair.tell_client(ControlCode::SESSION_PENDING, now);
             } else {
                 self.expire(&pair, now);
             }
@@ -190,10 +82,9 @@ impl Pairing {
         }
         *daemon.link.borrow_mut() = None;
         for pair in daemon.pairs() {
-            if pair.state.replace(State::Paused) == State::Paired {
-                pair.deadline.set(Some(now + self.limits.grace));
-                let code = ControlCode::SESSION_PAUSED;
-                pair.client.control(code, pair.session.get(), now);
+            if pair.set_state(State::Paused) == State::Paired {
+                pair.deadline.set(Some(now + self.context.limits().grace));
+                pair.tell_client(ControlCode::SESSION_PAUSED, now);
             }
         }
         for frame in link.take_unsent() {
@@ -205,7 +96,6 @@ impl Pairing {
     /// A frame that was forwarded and did not reach the socket any more: kept like one that came
     /// after the drop, so that it is not lost either.
     fn keep_unsent(&self, daemon: &Rc<Daemon>, frame: Bytes, now: Instant) {
-        // The relay's own frames were meant for that connection only.
         let (session, is_data) = match Frame::decode_for_relay(&frame) {
             Ok(Frame::Data { session, .. }) => (session, true),
             Ok(Frame::HandshakeInit { session, .. }) => (session, false),
@@ -225,36 +115,30 @@ impl Pairing {
     pub(crate) fn client_sends(&self, pair: &Rc<Pair>, frame: Bytes, is_data: bool, now: Instant) {
         match pair.state() {
             State::Paired => {
-                let traffic = &pair.traffic;
-                count(&traffic.frames_to_daemon, &traffic.bytes_to_daemon, &frame);
+                pair.to_daemon.count(frame.len());
+                self.context.own.to_daemon.count(frame.len());
                 if let Some(link) = pair.daemon.link.borrow().as_ref() {
                     link.forward(frame, now);
                 }
             }
-            State::Paused | State::Pending if is_data => self.keep(pair, &frame, now),
-            State::Paused | State::Pending => self.expire(pair, now),
+            State::Paused | State::Pending => {
+                if !is_data || !pair.keep(&frame) {
+                    self.expire(pair, now);
+                }
+            }
             State::Ended => (),
         }
-    }
-
-    fn keep(&self, pair: &Rc<Pair>, frame: &Bytes, now: Instant) {
-        let kept = pair.kept_bytes.get() + frame.len();
-        if kept > self.limits.keep_bytes {
-            return self.expire(pair, now);
-        }
-        pair.kept_bytes.set(kept);
-        // Kept for a while, so without the buffer it came in.
-        pair.kept.borrow_mut().push(Bytes::copy_from_slice(frame));
     }
 
     /// Data or HandshakeAccept of a daemon.
     pub(crate) fn daemon_sends(&self, pair: &Rc<Pair>, frame: Bytes, now: Instant) {
         match pair.state() {
             State::Paired => {
-                let traffic = &pair.traffic;
-                count(&traffic.frames_to_client, &traffic.bytes_to_client, &frame);
+                pair.to_client.count(frame.len());
+                self.context.own.to_client.count(frame.len());
                 pair.client.forward(frame, now);
                 if pair.client.is_full() {
+                    self.context.metrics.limit("client_queue_bytes");
                     pair.client.overflow(now);
                     self.end(pair, now);
                 }
@@ -269,12 +153,10 @@ impl Pairing {
         if pair.state() != State::Pending {
             return;
         }
-        pair.state.set(State::Paired);
+        pair.set_state(State::Paired);
         pair.deadline.set(None);
-        let code = ControlCode::SESSION_RESUMED;
-        pair.client.control(code, pair.session.get(), now);
-        pair.kept_bytes.set(0);
-        for frame in pair.kept.take() {
+        pair.tell_client(ControlCode::SESSION_RESUMED, now);
+        for frame in pair.take_kept() {
             self.client_sends(pair, frame, true, now);
         }
     }
@@ -282,25 +164,25 @@ impl Pairing {
     /// Signal close.
     pub(crate) fn daemon_closes(&self, pair: &Rc<Pair>, now: Instant) {
         // Ended first: the daemon need not be told what it said itself.
-        pair.state.set(State::Ended);
+        pair.set_state(State::Ended);
         self.expire(pair, now);
     }
 
     /// Ends a pair and tells its client.
     pub(crate) fn expire(&self, pair: &Rc<Pair>, now: Instant) {
-        let code = ControlCode::SESSION_EXPIRED;
-        pair.client.terminate(code, pair.session.get(), now);
+        pair.client.terminate(ControlCode::SESSION_EXPIRED, pair.session.get(), now);
         self.end(pair, now);
     }
 
     /// Takes a pair out; the daemon hears of it if it is there and does not know.
     fn end(&self, pair: &Rc<Pair>, now: Instant) {
         let daemon = &pair.daemon;
-        if matches!(pair.state.get(), State::Paired | State::Pending) {
-            daemon.control(ControlCode::SESSION_ENDED, pair.session, now);
+        if matches!(pair.set_state(State::Ended), State::Paired | State::Pending)
+            && let Some(link) = daemon.link()
+        {
+            link.control(ControlCode::SESSION_ENDED, pair.session.get(), now);
         }
-        pair.state.set(State::Ended);
-        pair.kept.take();
+        drop(pair.take_kept());
         let mut pairs = daemon.pairs.borrow_mut();
         if pairs.get(&pair.session).is_some_and(|it| Rc::ptr_eq(it, pair)) {
             pairs.remove(&pair.session);
@@ -310,11 +192,9 @@ impl Pairing {
     }
 
     fn forget_if_empty(&self, daemon: &Rc<Daemon>) {
-        if daemon.link.borrow().is_none() && daemon.pairs.borrow().is_empty() {
-            let mut daemons = self.daemons.borrow_mut();
-            if daemons.get(&daemon.id).is_some_and(|it| Rc::ptr_eq(it, daemon)) {
-                daemons.remove(&daemon.id);
-            }
+        let mut daemons = self.daemons.borrow_mut();
+        if daemon.is_empty() && daemons.get(&daemon.id).is_some_and(|it| Rc::ptr_eq(it, daemon)) {
+            daemons.remove(&daemon.id);
         }
     }
 
@@ -331,7 +211,10 @@ impl Pairing {
         let mut next: Option<Instant> = None;
         for pair in daemon.pairs() {
             match pair.deadline.get() {
-                Some(deadline) if deadline <= now => self.expire(&pair, now),
+                Some(deadline) if deadline <= now => {
+                    self.context.metrics.limit("grace_seconds");
+                    self.expire(&pair, now);
+                }
                 Some(deadline) => next = Some(next.map_or(deadline, |it| it.min(deadline))),
                 None => (),
             }

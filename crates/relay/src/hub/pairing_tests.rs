@@ -10,10 +10,12 @@ use bytes::Bytes;
 use sideband_protocol::sbrp::{ControlCode, Frame, FrameType, HEADER_LEN, SessionId, write_header};
 
 use super::{
+    context::Context,
     link::Link,
-    pairing::{Daemon, Pair, Pairing, State},
+    pair::{Daemon, Pair, State},
+    pairing::Pairing,
 };
-use crate::limits::Limits;
+use crate::{limits::Limits, metrics::Metrics};
 
 fn data(payload: &[u8]) -> Bytes {
     let mut frame = vec![0; HEADER_LEN];
@@ -22,8 +24,12 @@ fn data(payload: &[u8]) -> Bytes {
     frame.into()
 }
 
-fn link() -> Rc<Link> {
-    Rc::new(Link::new(1024 * 1024))
+fn context() -> Rc<Context> {
+    Rc::new(Context::new(Arc::new(Limits::default()), Arc::new(Metrics::new()), 0, 1))
+}
+
+fn link(context: &Rc<Context>) -> Rc<Link> {
+    Rc::new(Link::new(Rc::clone(context), 1024 * 1024))
 }
 
 fn controls(link: &Link) -> Vec<ControlCode> {
@@ -36,6 +42,7 @@ fn controls(link: &Link) -> Vec<ControlCode> {
 }
 
 struct Table {
+    context: Rc<Context>,
     pairing: Pairing,
     id: Arc<str>,
     daemon: Rc<Daemon>,
@@ -45,12 +52,13 @@ struct Table {
 
 /// A pair and its daemon's link.
 fn paired() -> (Table, Rc<Link>) {
-    let pairing = Pairing::new(Arc::new(Limits::default()));
-    let (id, now, daemon_link) = (Arc::<str>::from("d"), Instant::now(), link());
+    let context = context();
+    let pairing = Pairing::new(Rc::clone(&context));
+    let (id, now, daemon_link) = (Arc::<str>::from("d"), Instant::now(), link(&context));
     let daemon = pairing.daemon_connects(&id, true, Rc::clone(&daemon_link), now);
     let session = SessionId::new(7).unwrap();
-    let pair = pairing.client_connects("d", session, "u".to_owned(), link()).unwrap();
-    (Table { pairing, id, daemon, pair, now }, daemon_link)
+    let pair = pairing.client_connects("d", session, "u".to_owned(), link(&context)).unwrap();
+    (Table { context, pairing, id, daemon, pair, now }, daemon_link)
 }
 
 #[test]
@@ -63,7 +71,7 @@ fn frames_that_the_daemons_socket_did_not_take_come_after_the_resume() {
     table.pairing.daemon_drops(&table.daemon, &old, table.now);
     assert_eq!(table.pair.state(), State::Paused);
     table.pairing.client_sends(&table.pair, frames[2].clone(), true, table.now);
-    let new = link();
+    let new = link(&table.context);
     table.pairing.daemon_connects(&table.id, true, Rc::clone(&new), table.now);
     table.pairing.daemon_is_ready(&table.pair, table.now);
     let sent: Vec<Bytes> = std::iter::from_fn(|| new.pop()).map(|(frame, _)| frame).collect();
@@ -98,7 +106,7 @@ fn the_relays_own_unsent_frames_are_not_for_the_next_link() {
     let (table, old) = paired();
     old.control(ControlCode::SESSION_ENDED, 99, table.now);
     table.pairing.daemon_drops(&table.daemon, &old, table.now);
-    let new = link();
+    let new = link(&table.context);
     table.pairing.daemon_connects(&table.id, true, Rc::clone(&new), table.now);
     table.pairing.daemon_is_ready(&table.pair, table.now);
     assert!(new.pop().is_none());
@@ -107,7 +115,7 @@ fn the_relays_own_unsent_frames_are_not_for_the_next_link() {
 #[test]
 fn a_late_drop_of_a_replaced_link_changes_nothing() {
     let (table, old) = paired();
-    let new = link();
+    let new = link(&table.context);
     table.pairing.daemon_connects(&table.id, true, new, table.now);
     table.pairing.daemon_is_ready(&table.pair, table.now);
     table.pairing.daemon_drops(&table.daemon, &old, table.now);
@@ -123,7 +131,7 @@ fn each_pair_has_the_grace_of_its_own_pause() {
     assert!(!Pairing::needs_waiting(&table.daemon), "one who waits is enough");
     assert_eq!(table.pairing.end_of_grace(&table.daemon, table.now), Some(table.now + grace));
     // A later drop while pending does not start it anew.
-    let (new, later) = (link(), table.now + Duration::from_secs(59));
+    let (new, later) = (link(&table.context), table.now + Duration::from_secs(59));
     let daemon = table.pairing.daemon_connects(&table.id, true, Rc::clone(&new), later);
     table.pairing.daemon_drops(&daemon, &new, later);
     assert_eq!(table.pairing.end_of_grace(&daemon, later), Some(table.now + grace));

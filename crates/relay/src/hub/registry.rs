@@ -47,20 +47,20 @@ impl Registry {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a session id for as long as the lease lives. `limit` is the client's own token's.
+    /// Takes a session id for as long as the lease lives. `limit` is what the client's own token and
+    /// the relay allow.
     pub(crate) fn lease(
         self: &Arc<Self>,
         session: SessionId,
         daemon: &Arc<str>,
-        limit: Option<u32>,
+        limit: u32,
     ) -> Result<Lease, LeaseRefusal> {
         let mut state = self.state();
         if state.taken.contains(&session) {
             return Err(LeaseRefusal::Taken);
         }
         let entries = state.daemons.entry(Arc::clone(daemon)).or_default();
-        let limits = [limit, entries.limit].into_iter().flatten();
-        if limits.min().is_some_and(|limit| entries.sessions >= limit) {
+        if entries.sessions >= entries.limit.map_or(limit, |own| own.min(limit)) {
             return Err(LeaseRefusal::Full);
         }
         entries.sessions += 1;

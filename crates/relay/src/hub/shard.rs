@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use sideband_protocol::sbrp::{ControlCode, SessionId};
+use sideband_protocol::sbrp::ControlCode;
 use tokio::{
     runtime::{Builder, LocalOptions},
     sync::{mpsc, oneshot},
@@ -21,13 +21,17 @@ use tokio_tungstenite::{
 };
 
 use super::{
-    connection::Connection,
+    command::{Arrival, Command, NewConnection, SessionInfo, ShardHandle},
+    connection::{About, Connection},
+    context::Context,
     endpoint::Endpoint,
+    gate::Gate,
     link::{End, Link, close},
-    pairing::{Daemon, Pairing},
+    pair::Daemon,
+    pairing::Pairing,
     registry::{Lease, Online},
 };
-use crate::{front::io::DetachedIo, limits::Limits, store::Revoked};
+use crate::{limits::Limits, metrics::Metrics, store::Revoked};
 
 /// Longest WebSocket message; more is refused with 1009.
 const MAX_MESSAGE: usize = 1024 * 1024;
@@ -44,97 +48,34 @@ const MAX_UNREAD_ANSWERS: usize = 1024 * 1024;
 /// Time between two closes of a shutdown, unless there are too many for its whole time.
 const DRAIN_GAP: Duration = Duration::from_millis(10);
 
-/// Who a new connection lets in; its token was good.
-pub(crate) enum Arrival {
-    /// A daemon.
-    Daemon { resume: bool, online: Online },
-    /// A client, with its session id taken.
-    Client {
-        user: String,
-        lease: Lease,
-        /// There is such a daemon, online or not.
-        daemon_known: bool,
-    },
-}
-
-/// A WebSocket whose handshake is done.
-pub(crate) struct NewConnection {
-    pub(crate) io: DetachedIo,
-    /// What came behind the handshake already.
-    pub(crate) read: Vec<u8>,
-    pub(crate) daemon_id: Arc<str>,
-    pub(crate) arrival: Arrival,
-}
-
-/// One line of the admin's list of sessions.
-#[derive(Clone, Debug, serde::Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct SessionInfo {
-    /// The daemon's id.
-    pub daemon_id: String,
-    /// The session id as in a token's `sid`.
-    pub session_id: String,
-    /// `paired`, `paused` or `pending`.
-    pub state: &'static str,
-    /// Frames forwarded from the client.
-    pub frames_to_daemon: u64,
-    /// Frames forwarded from the daemon.
-    pub frames_to_client: u64,
-    /// Bytes of the former, headers included.
-    pub bytes_to_daemon: u64,
-    /// Bytes of the latter.
-    pub bytes_to_client: u64,
-}
-
-/// What other threads ask of a shard.
-pub(crate) enum Command {
-    Connect(Box<NewConnection>),
-    /// Drops a daemon's socket as it is; the answer says whether there was one.
-    CutDaemon(Arc<str>, oneshot::Sender<bool>),
-    /// Drops a client's.
-    CutClient(SessionId, oneshot::Sender<bool>),
-    Sessions(oneshot::Sender<Vec<SessionInfo>>),
-    /// Closes what belongs to somebody whose access was taken.
-    Revoke(Revoked),
-    /// Closes everything with 1012, spread over the drain time; the answer comes when all is gone.
-    Drain(oneshot::Sender<()>),
-}
-
-/// A handle to a shard's thread, which ends when the last handle is gone.
-#[derive(Clone)]
-pub(crate) struct ShardHandle(mpsc::UnboundedSender<Command>);
-
-impl ShardHandle {
-    /// Hands a command over. Bounded by what sends them: connections by the front's caps, the rest
-    /// by the admin's requests.
-    pub(crate) fn send(&self, command: Command) {
-        // A shard that has ended has dropped its connections, and this one with the message.
-        let _ = self.0.send(command);
-    }
-}
-
 /// What the connections of one shard share.
 pub(crate) struct Shard {
+    pub(crate) context: Rc<Context>,
     pub(crate) pairing: Pairing,
-    pub(crate) limits: Arc<Limits>,
     /// Connections that live, the closing ones too.
     connections: Cell<usize>,
     /// Waits for the last of them.
     drained: RefCell<Option<oneshot::Sender<()>>>,
 }
 
-/// Starts a shard on a thread of its own.
-pub(crate) fn start(name: String, limits: Arc<Limits>) -> io::Result<ShardHandle> {
+/// Starts the shard of that number, out of `shards`, on a thread of its own.
+pub(crate) fn start(
+    shard: usize,
+    shards: usize,
+    limits: Arc<Limits>,
+    metrics: Arc<Metrics>,
+) -> io::Result<ShardHandle> {
     let (commands, inbox) = mpsc::unbounded_channel();
     let (started, start) = std::sync::mpsc::sync_channel(1);
-    thread::Builder::new().name(name).spawn(move || {
+    thread::Builder::new().name(format!("sideband-shard-{shard}")).spawn(move || {
         let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
         match runtime {
             Ok(runtime) => {
                 let _ = started.send(Ok(()));
+                let context = Rc::new(Context::new(limits, metrics, shard, shards));
                 let shard = Rc::new(Shard {
-                    pairing: Pairing::new(Arc::clone(&limits)),
-                    limits,
+                    pairing: Pairing::new(Rc::clone(&context)),
+                    context,
                     connections: Cell::new(0),
                     drained: RefCell::default(),
                 });
@@ -172,7 +113,11 @@ impl Shard {
                     let _ = reply.send(self.sessions());
                 }
                 Command::Revoke(who) => self.revoke(&who),
+                Command::Limits(limits) => self.context.set_limits(limits),
                 Command::Drain(reply) => self.drain(reply),
+                Command::Ping(reply) => {
+                    let _ = reply.send(());
+                }
             }
         }
     }
@@ -190,13 +135,25 @@ impl Shard {
         let role = WebSocketRole::Server;
         let socket = WebSocketStream::from_partially_read(io, new.read, role, Some(config)).await;
         let now = Instant::now();
-        let (link, endpoint) = match new.arrival {
-            Arrival::Daemon { resume, online } => self.daemon_arrives(&new.daemon_id, resume, online, now),
+        let (role, daemon_id) = (new.arrival.role(), Arc::clone(&new.daemon_id));
+        tracing::info!(conn = new.number, role, daemon = &*daemon_id, address = %new.address, "connected");
+        self.context.metrics.handshake.observe(new.accepted.elapsed().as_secs_f64());
+        let limits = self.context.limits();
+        let (link, endpoint, gate) = match new.arrival {
+            Arrival::Daemon { resume, online } => {
+                let (link, endpoint) = self.daemon_arrives(&daemon_id, resume, online, now);
+                let gate = Gate::new(limits.daemon_frames_per_second, limits.daemon_bytes_per_second, now);
+                (link, endpoint, gate)
+            }
             Arrival::Client { user, lease, daemon_known } => {
-                self.client_arrives(&new.daemon_id, user, lease, daemon_known, now)
+                let (link, endpoint) = self.client_arrives(&daemon_id, user, lease, daemon_known, now);
+                let gate = Gate::new(limits.client_frames_per_second, limits.client_bytes_per_second, now);
+                (link, endpoint, gate)
             }
         };
-        let connection = Connection::new(Rc::clone(self), socket, link, endpoint, now);
+        let presence = self.context.metrics.connection(role);
+        let about = About { number: new.number, opened: now, _presence: presence, _places: new.places };
+        let connection = Connection::new(Rc::clone(self), socket, link, endpoint, gate, about);
         self.connections.set(self.connections.get() + 1);
         tokio::task::spawn_local(connection);
     }
@@ -224,13 +181,18 @@ impl Shard {
             links.extend(daemon.pairs().iter().map(|pair| Rc::clone(&pair.client)));
             links.extend(daemon.link());
         }
-        let gap = DRAIN_GAP.min(self.limits.drain_time / u32::try_from(links.len().max(1)).unwrap_or(u32::MAX));
+        let gap =
+            DRAIN_GAP.min(self.context.limits().drain_time / u32::try_from(links.len().max(1)).unwrap_or(u32::MAX));
         tokio::task::spawn_local(async move {
             for link in links {
                 link.end(End::Close(close::RESTART));
                 tokio::time::sleep(gap).await;
             }
         });
+    }
+
+    fn new_link(&self, limit: usize) -> Rc<Link> {
+        Rc::new(Link::new(Rc::clone(&self.context), limit))
     }
 
     fn daemon_arrives(
@@ -240,7 +202,7 @@ impl Shard {
         online: Online,
         now: Instant,
     ) -> (Rc<Link>, Endpoint) {
-        let link = Rc::new(Link::new(self.limits.daemon_queue_bytes));
+        let link = self.new_link(self.context.limits().daemon_queue_bytes);
         let daemon = self.pairing.daemon_connects(id, resume, Rc::clone(&link), now);
         self.wait_for_grace(&daemon);
         let endpoint = Endpoint::Daemon { daemon, _online: online };
@@ -255,7 +217,7 @@ impl Shard {
         daemon_known: bool,
         now: Instant,
     ) -> (Rc<Link>, Endpoint) {
-        let link = Rc::new(Link::new(self.limits.client_queue_bytes));
+        let link = self.new_link(self.context.limits().client_queue_bytes);
         let session = lease.session();
         let pair = self.pairing.client_connects(daemon, session, user, Rc::clone(&link));
         let endpoint = if let Some(pair) = pair {
@@ -271,7 +233,7 @@ impl Shard {
     /// Answers an endpoint's frame. One that makes answers and does not read them is too slow.
     pub(crate) fn answer(&self, link: &Rc<Link>, answer: Vec<u8>, now: Instant) {
         link.send(answer, now);
-        if link.queued_bytes() > self.limits.client_queue_bytes + MAX_UNREAD_ANSWERS {
+        if link.queued_bytes() > self.context.limits().client_queue_bytes + MAX_UNREAD_ANSWERS {
             link.overflow(now);
         }
     }
@@ -293,14 +255,18 @@ impl Shard {
         let daemons = self.pairing.daemons();
         let pairs = daemons.iter().flat_map(|daemon| daemon.pairs());
         pairs
-            .map(|pair| SessionInfo {
-                daemon_id: pair.daemon.id.to_string(),
-                session_id: pair.session.to_base64url(),
-                state: pair.state().name(),
-                frames_to_daemon: pair.traffic.frames_to_daemon.get(),
-                frames_to_client: pair.traffic.frames_to_client.get(),
-                bytes_to_daemon: pair.traffic.bytes_to_daemon.get(),
-                bytes_to_client: pair.traffic.bytes_to_client.get(),
+            .map(|pair| {
+                let (frames_to_daemon, bytes_to_daemon) = pair.to_daemon.totals();
+                let (frames_to_client, bytes_to_client) = pair.to_client.totals();
+                SessionInfo {
+                    daemon_id: pair.daemon.id.to_string(),
+                    session_id: pair.session.to_base64url(),
+                    state: pair.state().name(),
+                    frames_to_daemon,
+                    frames_to_client,
+                    bytes_to_daemon,
+                    bytes_to_client,
+                }
             })
             .collect()
     }

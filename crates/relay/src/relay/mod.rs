@@ -9,6 +9,7 @@ pub use running::RunningRelay;
 
 use crate::{
     config::{Config, ConfigError},
+    front::TlsError,
     limits::Limits,
     store::StoreError,
     token::Jwks,
@@ -43,6 +44,9 @@ pub enum StartError {
     /// A thread or its event loop could not be made.
     #[error("cannot start a thread: {0}")]
     Thread(#[source] io::Error),
+    /// The certificate or its key cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The database cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -1,6 +1,6 @@
 //! A relay that runs.
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 use sideband_protocol::sbrp::SessionId;
 use tokio::sync::{oneshot, watch};
@@ -8,6 +8,7 @@ use tokio::sync::{oneshot, watch};
 use super::start::Seeds;
 use crate::{
     admin::{Admin, AdminError, DaemonCredentials},
+    config::{Config, ConfigError},
     front::Front,
     hub::SessionInfo,
 };
@@ -39,6 +40,11 @@ impl RunningRelay {
     /// Where the control plane is, `http://…` or `https://…`.
     pub fn api_url(&self) -> &str {
         &self.front.api_url
+    }
+
+    /// Where `/metrics`, `/healthz` and `/readyz` are served besides, if they are.
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.front.metrics_address
     }
 
     fn seeds(&self) -> &Seeds {
@@ -110,6 +116,17 @@ impl RunningRelay {
     /// The sessions of this moment.
     pub async fn sessions(&self) -> Vec<SessionInfo> {
         self.front.sessions().await
+    }
+
+    /// Takes over new settings: limits, trusted proxies, and the certificate's files. Returns the
+    /// keys of settings that differ and need a new start.
+    ///
+    /// # Errors
+    ///
+    /// When the settings do not fit together; then everything stays as it was.
+    pub fn reload(&self, config: Config) -> Result<Vec<&'static str>, ConfigError> {
+        config.check()?;
+        Ok(self.front.reload(config))
     }
 
     /// Closes every connection with 1012 and waits until they are gone, within the limits.

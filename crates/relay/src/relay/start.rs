@@ -1,11 +1,19 @@
 //! From settings to a relay that runs.
 
-use std::{fs::File, io, path::Path, sync::Arc, thread};
+use std::{
+    fs::File,
+    io,
+    net::SocketAddr,
+    path::Path,
+    sync::{Arc, atomic::AtomicBool},
+    thread,
+};
 
 use tokio::{
     net::TcpListener,
     runtime::{Builder, Runtime},
     sync::{oneshot, watch},
+    task::JoinSet,
 };
 
 use super::{RelayBuilder, RunningRelay, StartError};
@@ -13,8 +21,10 @@ use crate::{
     admin::{Admin, AdminError, DaemonCredentials},
     config::Config,
     control::Issuer,
-    front::{self, Changes, Front},
+    front::{self, Admission, Changes, Front, Tls, TrustedProxies},
     hub::{self, Registry},
+    metrics::Metrics,
+    shared::Shared,
     store::{Store, StoreError, open_private, prepare_directory},
     token::{Verifier, VerifyingKeys},
 };
@@ -34,6 +44,7 @@ pub(super) struct DataDirLock(#[allow(dead_code, reason = "it is locked while it
 struct Started {
     front: Arc<Front>,
     listener: TcpListener,
+    operations: Option<TcpListener>,
     seeds: Option<Seeds>,
     lock: Option<DataDirLock>,
 }
@@ -78,8 +89,8 @@ fn runtime(config: &Config) -> io::Result<Runtime> {
 type Report = oneshot::Sender<Result<(Arc<Front>, Option<Seeds>), StartError>>;
 
 /// The whole life of the front.
-async fn run(builder: RelayBuilder, report: Report, stopping: watch::Receiver<bool>) {
-    let Started { front, listener, seeds, lock } = match set_up(builder).await {
+async fn run(builder: RelayBuilder, report: Report, mut stopping: watch::Receiver<bool>) {
+    let Started { front, listener, operations, seeds, lock } = match set_up(builder).await {
         Ok(started) => started,
         Err(error) => {
             let _ = report.send(Err(error));
@@ -90,53 +101,82 @@ async fn run(builder: RelayBuilder, report: Report, stopping: watch::Receiver<bo
     if report.send(Ok((Arc::clone(&front), seeds))).is_err() {
         return;
     }
-    let mut stopping_now = stopping.clone();
-    let watching = tokio::spawn(front::watch_changes(Arc::downgrade(&front)));
-    front::serve(Arc::clone(&front), listener, stopping).await;
-    watching.abort();
-    // Closed means dropped: then nobody waits for the drain, and the shards end with it.
-    if stopping_now.wait_for(|stop| *stop).await.is_ok() {
-        let time = front.limits.drain_time + front.limits.close_time;
-        let _ = tokio::time::timeout(time, front.drain()).await;
+    let (stop_serving, stopped) = watch::channel(false);
+    let mut tasks = JoinSet::new();
+    tasks.spawn(front::serve(Arc::clone(&front), listener, stopped.clone()));
+    if let Some(operations) = operations {
+        tasks.spawn(front::serve_operations(Arc::clone(&front), operations, stopped));
     }
+    let mut watching = JoinSet::new();
+    watching.spawn(front::watch_changes(Arc::downgrade(&front)));
+    if let Some(tls) = &front.tls {
+        watching.spawn(front::watch_tls(Arc::downgrade(tls)));
+    }
+    // Closed means dropped: then nobody waits for the drain, and the shards end with it.
+    if stopping.wait_for(|stop| *stop).await.is_ok() {
+        let limits = front.limits.get();
+        // Still serving meanwhile, so that who asks learns that this relay is on its way out.
+        let _ = tokio::time::timeout(limits.drain_time + limits.close_time, front.drain()).await;
+    }
+    stop_serving.send_replace(true);
+    while tasks.join_next().await.is_some() {}
     drop(lock);
+}
+
+async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+    let bind_error = |error| StartError::Bind { address, error };
+    let listener = TcpListener::bind(address).await.map_err(bind_error)?;
+    let bound = listener.local_addr().map_err(bind_error)?;
+    Ok((listener, bound))
 }
 
 async fn set_up(builder: RelayBuilder) -> Result<Started, StartError> {
     let RelayBuilder { config, trusted } = builder;
+    let metrics = Arc::new(Metrics::new());
+    let tls = config.tls.clone().map(Tls::load).transpose()?.map(Arc::new);
     let (store, lock, seeds) = if let Some(directory) = &config.data_dir {
         // First the lock: a newer program must not change the tables under a running older one.
         let lock = lock(directory)?;
-        (Store::open(directory)?, Some(lock), None)
+        (Store::open(directory, &metrics.store_errors)?, Some(lock), None)
     } else {
-        let store = Store::in_memory()?;
+        let store = Store::in_memory(&metrics.store_errors)?;
         let seeds = seed(&store).await?;
         (store, None, Some(seeds))
     };
-    let bind_error = |error| StartError::Bind { address: config.listen, error };
-    let listener = TcpListener::bind(config.listen).await.map_err(bind_error)?;
-    let (relay_url, api_url) = config.urls(listener.local_addr().map_err(bind_error)?);
+    let (listener, address) = listen(config.listen).await?;
+    let operations = match config.metrics_listen {
+        Some(address) => Some(listen(address).await?),
+        None => None,
+    };
+    let (operations, metrics_address) = operations.unzip();
+    let (relay_url, api_url) = config.urls(address);
     let limits = Arc::new(config.limits.clone());
-    let shards = (0..threads(&config)).map(|number| {
-        let name = format!("sideband-shard-{number}");
-        hub::start(name, Arc::clone(&limits))
-    });
+    let count = threads(&config);
+    let shards = (0..count).map(|shard| hub::start(shard, count, Arc::clone(&limits), Arc::clone(&metrics)));
     let shards = shards.collect::<io::Result<_>>().map_err(StartError::Thread)?;
     let trusted = VerifyingKeys::from(&trusted);
     let front = Front {
         issuer: Issuer::new(api_url.clone(), config.region.clone(), trusted, &store).await?,
-        verifier: Verifier { issuer: api_url.clone(), region: config.region },
+        verifier: Verifier { issuer: api_url.clone(), region: config.region.clone() },
         changes: Changes::new(&store).await?,
+        metrics_address,
         relay_url,
         api_url,
         admin: Admin::new(store.clone()),
         store,
         registry: Arc::new(Registry::default()),
-        limits,
+        admission: Arc::new(Admission::new(&limits, Arc::clone(&metrics))),
+        limits: Shared::new(config.limits.clone()),
+        metrics,
+        proxies: Shared::new(TrustedProxies::new(config.trusted_proxies.clone())),
+        tls,
+        open_metrics: config.open_metrics,
         shards,
         hasher: std::hash::RandomState::new(),
+        draining: AtomicBool::new(false),
+        config,
     };
-    Ok(Started { front: Arc::new(front), listener, seeds, lock })
+    Ok(Started { front: Arc::new(front), listener, operations, seeds, lock })
 }
 
 fn lock(directory: &Path) -> Result<DataDirLock, StartError> {

@@ -16,6 +16,7 @@ mod schema;
 
 use std::{path::Path, sync::mpsc, thread};
 
+use prometheus_client::metrics::counter::Counter;
 use rusqlite::{Connection, ErrorCode};
 use sha2::{Digest, Sha256};
 use tokio::sync::oneshot;
@@ -66,10 +67,14 @@ type Job = Box<dyn FnOnce(&mut Connection) + Send>;
 
 /// A thread with a connection to the database.
 #[derive(Clone)]
-struct Worker(mpsc::SyncSender<Job>);
+struct Worker {
+    jobs: mpsc::SyncSender<Job>,
+    /// What could not be carried out.
+    errors: Counter,
+}
 
 impl Worker {
-    fn start(name: &str, mut connection: Connection) -> Result<Self, StoreError> {
+    fn start(name: &str, mut connection: Connection, errors: &Counter) -> Result<Self, StoreError> {
         let (jobs, inbox) = mpsc::sync_channel::<Job>(QUEUE);
         thread::Builder::new()
             .name(name.to_owned())
@@ -79,10 +84,21 @@ impl Worker {
                 }
             })
             .map_err(|error| StoreError::Unavailable(error.to_string()))?;
-        Ok(Self(jobs))
+        Ok(Self { jobs, errors: errors.clone() })
     }
 
     async fn call<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let result = self.run(job).await;
+        if result.is_err() {
+            self.errors.inc();
+        }
+        result
+    }
+
+    async fn run<T: Send + 'static>(
         &self,
         job: impl FnOnce(&mut Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
@@ -91,7 +107,7 @@ impl Worker {
             // Nobody waits any more when the request was dropped; a write happened all the same.
             let _ = reply.send(job(connection));
         });
-        self.0.try_send(job).map_err(|error| {
+        self.jobs.try_send(job).map_err(|error| {
             StoreError::Unavailable(match error {
                 mpsc::TrySendError::Full(_) => "too many requests are waiting".to_owned(),
                 mpsc::TrySendError::Disconnected(_) => "its thread has ended".to_owned(),
@@ -112,15 +128,15 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    /// A store that lives as long as its handles.
+    /// A store that lives as long as its handles. What it cannot carry out is counted in `errors`.
     ///
     /// # Errors
     ///
     /// When the thread cannot be started.
-    pub(crate) fn in_memory() -> Result<Self, StoreError> {
+    pub(crate) fn in_memory(errors: &Counter) -> Result<Self, StoreError> {
         let mut connection = Connection::open_in_memory()?;
         schema::migrate(&mut connection)?;
-        let worker = Worker::start("sideband-store", connection)?;
+        let worker = Worker::start("sideband-store", connection, errors)?;
         Ok(Self { reader: worker.clone(), writer: worker })
     }
 
@@ -129,14 +145,14 @@ impl Store {
     /// # Errors
     ///
     /// When the file cannot be opened, is no database, or belongs to a later version.
-    pub(crate) fn open(directory: &Path) -> Result<Self, StoreError> {
+    pub(crate) fn open(directory: &Path, errors: &Counter) -> Result<Self, StoreError> {
         let path = schema::prepare(directory)?;
         let mut writer = schema::open(&path)?;
         schema::migrate(&mut writer).map_err(|error| error.at(&path))?;
         let reader = schema::open(&path)?;
         Ok(Self {
-            reader: Worker::start("sideband-reader", reader)?,
-            writer: Worker::start("sideband-writer", writer)?,
+            reader: Worker::start("sideband-reader", reader, errors)?,
+            writer: Worker::start("sideband-writer", writer, errors)?,
         })
     }
 
@@ -147,6 +163,6 @@ impl Store {
 }
 
 /// What is stored of a secret.
-fn digest(secret: &str) -> [u8; 32] {
+pub(crate) fn digest(secret: &str) -> [u8; 32] {
     Sha256::digest(secret.as_bytes()).into()
 }

@@ -34,18 +34,29 @@ impl Reply {
 
 /// Makes one request on a connection of its own.
 pub(crate) async fn request(authority: &str, method: &str, path: &str, bearer: Option<&str>, body: &str) -> Reply {
-    let mut tcp = TcpStream::connect(authority).await.expect("the relay listens");
+    try_request(authority, method, path, bearer, body).await.expect("a whole answer")
+}
+
+/// The same, where there may be none.
+pub(crate) async fn try_request(
+    authority: &str,
+    method: &str,
+    path: &str,
+    bearer: Option<&str>,
+    body: &str,
+) -> Option<Reply> {
+    let mut tcp = TcpStream::connect(authority).await.ok()?;
     let bearer = bearer.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
     let length = body.len();
     let request = format!(
         "{method} {path} HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n{bearer}\
          Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
     );
-    tcp.write_all(request.as_bytes()).await.unwrap();
+    tcp.write_all(request.as_bytes()).await.ok()?;
     let mut answer = Vec::new();
-    tcp.read_to_end(&mut answer).await.unwrap();
-    let answer = String::from_utf8(answer).unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").expect("a whole answer");
-    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
-    Reply { status, head: head.to_owned(), body: body.to_owned() }
+    tcp.read_to_end(&mut answer).await.ok()?;
+    let answer = String::from_utf8(answer).ok()?;
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    let status = head.split(' ').nth(1)?.parse().ok()?;
+    Some(Reply { status, head: head.to_owned(), body: body.to_owned() })
 }

@@ -117,6 +117,20 @@ impl TestRelay {
         request(self.authority(), "POST", path, bearer, body).await
     }
 
+    /// The status of an answer, if there is one.
+    pub(crate) async fn try_get(&self, path: &str) -> Option<u16> {
+        http::try_request(self.authority(), "GET", path, None, "").await.map(|reply| reply.status)
+    }
+
+    /// Waits until it is so.
+    pub(crate) async fn eventually(&self, is_so: impl AsyncFn() -> bool) {
+        let start = std::time::Instant::now();
+        while !is_so().await {
+            assert!(start.elapsed() < PATIENCE, "it is not so in time");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
     pub(crate) async fn get(&self, path: &str, bearer: Option<&str>) -> Reply {
         request(self.authority(), "GET", path, bearer, "").await
     }
@@ -140,6 +154,15 @@ pub(crate) async fn open(
         Err(Error::Http(response)) => Err(response.status().as_u16()),
         Err(error) => panic!("the opening failed: {error}"),
     }
+}
+
+/// The value of one metric; 0 if it is not there yet.
+pub(crate) async fn metric(relay: &TestRelay, name: &str) -> f64 {
+    let Some(reply) = http::try_request(relay.authority(), "GET", "/metrics", None, "").await else {
+        return f64::NAN;
+    };
+    let line = reply.body.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    line.map_or(0.0, |value| value.parse().unwrap())
 }
 
 /// A frame each way, which also shows that nothing else is on the way.
