@@ -199,6 +199,9 @@ pub enum ProtocolError {
         /// The frame's reason, if any.
         reason: Option<String>,
     },
+    /// A paused session was asked for more than this side may keep the answers to.
+    #[error("more answers waited for the paused session than may be kept")]
+    TooManyAnswers,
     /// A frame or envelope that does not decode; reported and skipped.
     #[error("skipped what the remote sent: {0}")]
     Skipped(String),

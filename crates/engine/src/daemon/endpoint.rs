@@ -291,9 +291,8 @@ impl Endpoint for DaemonEndpoint {
             return Ok(());
         }
         let Some(entry) = self.sessions.get_mut(id) else { return Ok(()) };
-        if entry.core.command(now, command, &mut entry.plain).is_err() {
-            let error = Error::dropped("more answers waited for the paused session than may be kept");
-            self.fail(id, &error);
+        if let Err(error) = entry.core.command(now, command, &mut entry.plain) {
+            self.fail(id, &Error::Protocol(error));
         }
         self.sessions.touched(id);
         Ok(())

@@ -29,10 +29,6 @@ pub(crate) enum Flow {
     Active,
 }
 
-/// Reaching a limit that nothing but the end of the session can honour.
-#[derive(Debug)]
-pub(crate) struct Overrun;
-
 pub(crate) struct PeerCore {
     id: Id,
     policy: PeerPolicy,
@@ -89,12 +85,15 @@ impl PeerCore {
     }
 
     /// Does what a caller wants. `Command::Close` is the owner's business.
+    ///
+    /// # Errors
+    /// More answers wait than may be kept for a paused session, which is its end.
     pub(crate) fn command(
         &mut self,
         now: Instant,
         command: Command,
         out: &mut VecDeque<Outgoing>,
-    ) -> Result<(), Overrun> {
+    ) -> Result<(), ProtocolError> {
         match command {
             Command::Call { call, cid, timeout, frame } => {
                 let deadline = now + timeout;
@@ -124,7 +123,7 @@ impl PeerCore {
             }
             Command::Respond { frame } => match self.flow {
                 Flow::Active => out.push_back(frame),
-                Flow::Paused => self.held.answer(frame).map_err(|_| Overrun)?,
+                Flow::Paused => self.held.answer(frame)?,
                 // The session that asked is gone, and its correlation ids with it.
                 Flow::Down => {}
             },
@@ -141,16 +140,18 @@ impl PeerCore {
     /// overtake callers' frames, so that no more of it gathers than a remote can cause that reads.
     ///
     /// # Errors
-    /// The remote ended the session.
+    /// The remote ended the session, or made this side keep more answers than it may while it is paused.
     pub(crate) fn receive(&mut self, plaintext: &[u8], replies: &mut Vec<Outgoing>) -> Result<(), ProtocolError> {
         match Frame::decode(plaintext) {
             Ok(Frame::Message { subject: subject @ (Subject::Rpc | Subject::Event), data, .. }) => {
                 match Envelope::decode(subject, data) {
-                    Ok(envelope) => self.envelope(envelope, replies),
+                    Ok(envelope) => self.envelope(envelope, replies)?,
                     Err(error) => self.skipped(error),
                 }
             }
-            Ok(Frame::Ping { .. }) => replies.push(Outgoing::frame(&Frame::Pong { id: random::frame_id() })),
+            Ok(Frame::Ping { .. }) => {
+                self.reply(Outgoing::frame(&Frame::Pong { id: random::frame_id() }), replies)?;
+            }
             // Nobody sends acks, and a pong is only proof of life.
             Ok(Frame::Pong { .. } | Frame::Ack { .. }) => {}
             Ok(Frame::Message { .. }) => self.skipped("a message of a subject that nobody handles here"),
@@ -170,11 +171,22 @@ impl PeerCore {
         Ok(())
     }
 
-    fn envelope(&mut self, envelope: Envelope<'_>, replies: &mut Vec<Outgoing>) {
+    /// What this side answers by itself. A remote that is paused cannot ask; if it does so all the same, the answer waits
+    /// like any other.
+    fn reply(&mut self, frame: Outgoing, replies: &mut Vec<Outgoing>) -> Result<(), ProtocolError> {
+        if self.flow == Flow::Active {
+            replies.push(frame);
+            Ok(())
+        } else {
+            self.held.answer(frame)
+        }
+    }
+
+    fn envelope(&mut self, envelope: Envelope<'_>, replies: &mut Vec<Outgoing>) -> Result<(), ProtocolError> {
         match envelope {
             // A host's JSON parser is not to be trusted with any depth.
             Envelope::Request { params: Some(json), cid, .. } if exceeds_nesting(json) => {
-                replies.push(Outgoing::error(cid, code::HANDLER_FAILED, TOO_DEEP));
+                self.reply(Outgoing::error(cid, code::HANDLER_FAILED, TOO_DEEP), replies)?;
             }
             Envelope::Success { cid, result: Some(json) } if exceeds_nesting(json) => {
                 if let Some(call) = self.pending.take(cid) {
@@ -184,7 +196,7 @@ impl PeerCore {
                 }
             }
             Envelope::Error { cid, code, message, data: Some(json) } if exceeds_nesting(json) => {
-                self.envelope(Envelope::Error { cid, code, message, data: None }, replies);
+                self.envelope(Envelope::Error { cid, code, message, data: None }, replies)?;
             }
             Envelope::Notification { data: Some(json), .. } if exceeds_nesting(json) => self.skipped(TOO_DEEP),
             Envelope::Request { method, params, cid } => {
@@ -210,6 +222,7 @@ impl PeerCore {
                 }
             }
         }
+        Ok(())
     }
 
     /// Fails the calls whose time is over.

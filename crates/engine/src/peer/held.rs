@@ -7,6 +7,7 @@ use sideband_protocol::sbp::{Frame, FrameId, Subject};
 
 use super::handle::Outgoing;
 use super::policy::PeerPolicy;
+use crate::error::ProtocolError;
 use crate::host::CallId;
 
 /// Bytes of answers that may wait: what a resume has promised to deliver. One more ends the session.
@@ -49,9 +50,9 @@ impl Held {
         Ok(())
     }
 
-    pub(super) fn answer(&mut self, frame: Outgoing) -> Result<(), Full> {
+    pub(super) fn answer(&mut self, frame: Outgoing) -> Result<(), ProtocolError> {
         if self.answer_bytes + frame.len() > ANSWER_LIMIT {
-            return Err(Full);
+            return Err(ProtocolError::TooManyAnswers);
         }
         self.answer_bytes += frame.len();
         self.queue.push_back(Message::Answer(frame.uncounted()));

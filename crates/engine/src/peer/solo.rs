@@ -162,9 +162,7 @@ impl Endpoint for Solo {
         if matches!(command, Command::Close) {
             self.closing = true;
         }
-        self.core
-            .command(now, command, &mut self.plain)
-            .map_err(|_| Error::dropped("more answers waited for the paused session than may be kept"))
+        self.core.command(now, command, &mut self.plain).map_err(Error::Protocol)
     }
 
     fn abandon(&mut self) {
@@ -181,7 +179,7 @@ impl Endpoint for Solo {
 
     fn take_outbound(&mut self, out: &mut Outbound) -> Result<(), Error> {
         self.pongs.drain(..).for_each(|pong| out.push(pong));
-        let Some(channel) = &mut self.channel else { return Ok(()) };
+        let Some(channel) = self.channel.as_mut().filter(|_| self.state == PeerState::Active) else { return Ok(()) };
         let mut seal = |frame| channel.seal(frame).map_err(|error| Error::dropped(error.to_string()));
         for reply in self.replies.drain(..) {
             out.push(seal(reply)?);

@@ -86,7 +86,7 @@ impl Side {
         self.run().unwrap();
     }
 
-    fn run(&mut self) -> Result<(), super::core::Overrun> {
+    fn run(&mut self) -> Result<(), ProtocolError> {
         let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
         while let std::task::Poll::Ready(Some((_, command))) = self.inbox.poll(&mut cx) {
             self.core.command(self.now, command, &mut self.out)?;
