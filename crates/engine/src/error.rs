@@ -202,6 +202,12 @@ pub enum ProtocolError {
     /// A paused session was asked for more than this side may keep the answers to.
     #[error("more answers waited for the paused session than may be kept")]
     TooManyAnswers,
+    /// Frames that the remote sent never arrived; the session goes on without them.
+    #[error("frames were lost on the way: {missing}")]
+    Gap {
+        /// How many.
+        missing: u64,
+    },
     /// A frame or envelope that does not decode; reported and skipped.
     #[error("skipped what the remote sent: {0}")]
     Skipped(String),

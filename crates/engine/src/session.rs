@@ -2,7 +2,7 @@
 
 use sideband_protocol::sbp::{Frame, Hello, HelloError};
 use sideband_protocol::sbrp::{HEADER_LEN, SessionId};
-use sideband_protocol::session::{OpenError, Opener, SealError, Sealer, SessionKeys};
+use sideband_protocol::session::{OpenError, Opened, Opener, SealError, Sealer, SessionKeys};
 
 use crate::error::{Error, SbrpErrorCode};
 use crate::peer::Outgoing;
@@ -41,20 +41,15 @@ impl Session {
         Ok(bytes)
     }
 
-    /// Opens a complete SBRP Data frame in place and gives its plaintext.
-    pub(crate) fn open<'a>(&mut self, message: &'a mut [u8]) -> Result<&'a [u8], Error> {
-        let opened = self.opener.open(&mut message[HEADER_LEN..]).map_err(|error| {
+    /// Opens a complete SBRP Data frame in place.
+    pub(crate) fn open<'a>(&mut self, message: &'a mut [u8]) -> Result<Opened<'a>, Error> {
+        self.opener.open(&mut message[HEADER_LEN..]).map_err(|error| {
             let code = match error {
                 OpenError::DecryptFailed => SbrpErrorCode::DecryptFailed,
                 OpenError::SequenceError => SbrpErrorCode::SequenceError,
             };
             Error::sbrp(code, error.to_string())
-        })?;
-        if opened.gap > 0 {
-            // Frames were lost on the way, after a resume say; what did come is good.
-            tracing::warn!(missing = opened.gap, "gap in a session's sequence");
-        }
-        Ok(opened.plaintext)
+        })
     }
 }
 
@@ -76,10 +71,10 @@ impl Channel {
     }
 
     /// The SBP frame in a WebSocket message.
-    pub(crate) fn open<'a>(&mut self, message: &'a mut [u8]) -> Result<&'a [u8], Error> {
+    pub(crate) fn open<'a>(&mut self, message: &'a mut [u8]) -> Result<Opened<'a>, Error> {
         match self {
             Self::Sealed(session) => session.open(message),
-            Self::Bare => Ok(message),
+            Self::Bare => Ok(Opened { plaintext: message, gap: 0 }),
         }
     }
 }

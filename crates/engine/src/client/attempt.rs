@@ -109,7 +109,7 @@ pub(crate) async fn sbp_handshake<S: AsyncRead + AsyncWrite + Unpin>(
         Channel::Sealed(session) => expect(transport, session.id(), Expected::Data).await?,
         Channel::Bare => transport.receive().await.map_err(|ended| Error::dropped(ended.why))?,
     };
-    match session::read_hello(channel.open(&mut message)?) {
+    match session::read_hello(channel.open(&mut message)?.plaintext) {
         Ok(remote) => Ok(remote),
         Err(error) => {
             if let Ok(frame) = channel.seal(session::refusal(&error)) {

@@ -194,13 +194,14 @@ impl DaemonEndpoint {
         let Some(entry) = self.sessions.get_mut(id) else { return };
         let received = match entry.session.open(message) {
             Err(error) => Err(error),
-            Ok(plaintext) if entry.phase == Phase::Open => {
+            Ok(opened) if entry.phase == Phase::Open => {
+                entry.core.report_gap(opened.gap);
                 let mut replies = Vec::new();
-                let received = entry.core.receive(plaintext, &mut replies);
+                let received = entry.core.receive(opened.plaintext, &mut replies);
                 self.control.extend(replies.into_iter().filter_map(|reply| entry.session.seal(reply).ok()));
                 received.map_err(Error::Protocol)
             }
-            Ok(plaintext) => match session::read_hello(plaintext) {
+            Ok(opened) => match session::read_hello(opened.plaintext) {
                 Ok(remote) => {
                     entry.phase = Phase::Open;
                     let peer = PeerHandle::new(entry.core.id(), self.mailbox.clone());

@@ -239,6 +239,13 @@ impl PeerCore {
         [self.pending.next_deadline(), self.held.next_deadline()].into_iter().flatten().min()
     }
 
+    /// Says how many frames are missing before the one that came, after a resume say. What did come is good.
+    pub(crate) fn report_gap(&self, missing: u64) {
+        if missing > 0 {
+            self.unhandled(&Error::Protocol(ProtocolError::Gap { missing }));
+        }
+    }
+
     /// Tells the host of something that no call waits for.
     pub(crate) fn unhandled(&self, error: &Error) {
         self.host.peer(self.id, PeerEvent::Unhandled { error });

@@ -141,8 +141,9 @@ impl Endpoint for Solo {
         match self.classify(&message)? {
             Inbound::Data => {
                 let Some(channel) = &mut self.channel else { return Ok(()) };
-                let plaintext = channel.open(&mut message)?;
-                self.core.receive(plaintext, &mut self.replies).map_err(Error::Protocol)
+                let opened = channel.open(&mut message)?;
+                self.core.report_gap(opened.gap);
+                self.core.receive(opened.plaintext, &mut self.replies).map_err(Error::Protocol)
             }
             Inbound::Pong(pong) => {
                 self.pongs.push(pong);
