@@ -86,16 +86,17 @@ impl SbrpErrorCode {
     /// Whether the client's connection ends for good (section 5, "Client").
     fn is_fatal(self) -> bool {
         match self {
-            Self::Control(code) => !matches!(
-                code,
-                ControlCode::DAEMON_OFFLINE
-                    | ControlCode::RATE_LIMITED
-                    | ControlCode::BACKPRESSURE
-                    | ControlCode::INTERNAL_ERROR
-                    | ControlCode::SESSION_PAUSED
-                    | ControlCode::SESSION_PENDING
-                    | ControlCode::SESSION_EXPIRED
-            ),
+            // What leaves the connection as it is, is no reason to give it up.
+            Self::Control(code) => {
+                code.is_terminal()
+                    && !matches!(
+                        code,
+                        ControlCode::DAEMON_OFFLINE
+                            | ControlCode::BACKPRESSURE
+                            | ControlCode::INTERNAL_ERROR
+                            | ControlCode::SESSION_EXPIRED
+                    )
+            }
             Self::HandshakeTimeout | Self::MalformedFrame => false,
             Self::IdentityKeyChanged | Self::HandshakeFailed | Self::DecryptFailed | Self::SequenceError => true,
         }
