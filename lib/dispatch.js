@@ -36,43 +36,44 @@ const textOf =
     ? (buffer, from, to) => utf8Slice.call(buffer, from, to)
     : (buffer, from, to) => buffer.toString("utf8", from, to);
 
-/** Who receives the records of which handle. */
-const targets = new Map();
-
-/** Those that wait for an answer to a request that belongs to no handle. */
-const requests = new Map();
-
-let started = false;
-let nextRequest = 1;
+/**
+ * Who receives what, of everybody over one addon: a test runner may load this module anew for every file, but the addon
+ * stays, and the copy that started last gets all its records.
+ * @type {{targets: Map, requests: Map, nextRequest: number}}
+ *   targets: who receives the records of which handle; requests: who waits for an answer that belongs to no handle
+ */
+let receivers;
 
 /** Starts the environment's queue at its first use. */
 function boundary() {
   const addon = native();
-  if (!started) {
+  if (receivers === undefined) {
+    addon.receivers ??= { targets: new Map(), requests: new Map(), nextRequest: 1 };
     addon.start(dispatch);
-    started = true;
+    receivers = addon.receivers;
   }
   return addon;
 }
 
 function register(handle, target) {
-  targets.set(handle, target);
+  receivers.targets.set(handle, target);
 }
 
 function unregister(handle) {
-  targets.delete(handle);
+  receivers?.targets.delete(handle);
 }
 
 /** A number for a request whose answer comes to `target.onAnswer(text)` or `target.onRefusal(record)`. */
 function registerRequest(target) {
-  const id = nextRequest;
-  nextRequest = (nextRequest + 1) >>> 0 || 1;
-  requests.set(id, target);
+  boundary();
+  const id = receivers.nextRequest;
+  receivers.nextRequest = (id + 1) >>> 0 || 1;
+  receivers.requests.set(id, target);
   return id;
 }
 
 function dropRequest(id) {
-  requests.delete(id);
+  receivers.requests.delete(id);
 }
 
 /** @param batch `null` where the addon could not hand one over: it tries again at once */
@@ -100,7 +101,7 @@ function dispatch(batch) {
 function deliver(batch, view, at, text1At, text2At, text2End) {
   const kind = view.getUint8(at);
   const handle = view.getUint32(at + 4, true);
-  const target = targets.get(handle);
+  const target = receivers.targets.get(handle);
   const id = view.getUint32(at + 8, true);
   if (target === undefined) {
     if (handle === 0) deliverRequest(kind, id, textOf(batch, text1At, text2At));
@@ -168,6 +169,7 @@ function deliverRequest(kind, id, text) {
     toConsole(errorFrom(JSON.parse(text)));
     return;
   }
+  const { requests } = receivers;
   const target = requests.get(id);
   if (target === undefined) return;
   requests.delete(id);

@@ -48,6 +48,7 @@ impl Table {
 }
 
 /// See the module.
+#[derive(Default)]
 pub(crate) struct Environment {
     pub(crate) queue: Queue,
     pub(crate) asks: Asks,
@@ -124,29 +125,28 @@ impl Environment {
     }
 }
 
-/// Makes the environment's queue: every batch of records goes to `dispatch`, which must not throw; `null`
-/// is no batch. Once per environment.
+/// Says where the environment's records go: every batch of them to `dispatch`, which must not throw; `null` is no batch. A
+/// second call, by JavaScript that was loaded anew over the same addon (test runners do that for every file), takes over.
 #[napi]
 pub fn start(env: Env, dispatch: Function<'_, Handed, UnknownReturnValue>) -> napi::Result<()> {
     guard(|| {
-        let address = env.raw() as usize;
-        if ENVIRONMENTS.with_borrow(|all| all.iter().any(|(owner, _)| *owner == address)) {
-            return Err(napi::Error::from_reason("start() was called before"));
-        }
-        let environment = Arc::new(Environment {
-            queue: Queue::default(),
-            asks: Asks::default(),
-            table: Mutex::default(),
-            waker: Mutex::new(None),
-            failing: AtomicBool::new(false),
-        });
+        let known = Environment::of(env).ok();
+        let is_new = known.is_none();
+        let environment = known.unwrap_or_default();
         // Not the other way round: the environment owns the waker.
         let source = Arc::downgrade(&environment);
         let waker =
             dispatch.build_threadsafe_function::<()>().callee_handled::<false>().weak::<true>().build_callback(
                 move |call| Ok(source.upgrade().and_then(|environment| environment.hand_over(call.env))),
             )?;
-        *lock(&environment.waker) = Some(waker);
+        let former = lock(&environment.waker).replace(waker);
+        drop(former);
+        if !is_new {
+            environment.queue.forget_wake();
+            environment.announce();
+            return Ok(());
+        }
+        let address = env.raw() as usize;
         let ending = Arc::clone(&environment);
         env.add_env_cleanup_hook(ending, move |environment| {
             // Nobody is left to hear of a panic here.

@@ -63,6 +63,12 @@ impl Queue {
         true
     }
 
+    /// Whoever was called may never come: what there is wants another wake.
+    pub(crate) fn forget_wake(&self) {
+        lock(&self.batch).awake = false;
+        self.unannounced.store(true, Ordering::Release);
+    }
+
     /// Takes everything, in order. The next record wakes JavaScript again.
     ///
     /// # Errors
@@ -133,6 +139,18 @@ mod tests {
         push(&queue, "a");
         take(&queue);
         assert!(!queue.wants_wake());
+    }
+
+    #[test]
+    fn a_wake_that_is_forgotten_comes_again() {
+        let queue = Queue::default();
+        push(&queue, "a");
+        assert!(queue.wants_wake());
+        queue.forget_wake();
+        assert!(queue.wants_wake());
+        take(&queue);
+        queue.forget_wake();
+        assert!(!queue.wants_wake(), "there is nothing");
     }
 
     #[test]
