@@ -209,6 +209,9 @@ pub enum ProtocolError {
         /// How many.
         missing: u64,
     },
+    /// The connection broke the protocol so often that the rest of this minute's faults are not reported.
+    #[error("more than {} faults within a minute: the rest is not reported", crate::reports::LIMIT)]
+    Unreported,
     /// A frame or envelope that does not decode; reported and skipped.
     #[error("skipped what the remote sent: {0}")]
     Skipped(String),

@@ -22,6 +22,7 @@ mod link;
 mod outbound;
 pub mod peer;
 pub mod random;
+mod reports;
 pub mod sdk;
 pub mod secret;
 mod session;

@@ -405,3 +405,18 @@ async fn a_silent_relay_is_pinged_and_given_up() {
     assert!(lost.contains("90 s"), "{lost}");
     assert_eq!(wire.hear().await, Heard::Cut);
 }
+
+#[tokio::test]
+async fn faults_without_end_are_not_reported_without_end() {
+    let relay = HostileRelay::start().await;
+    let (_peer, mut ear, mut wire, mut session) = relay.active_client().await;
+    for _ in 0..50 {
+        let faults = (0..20).map(|_| session.seal(|out| out.extend_from_slice(b"no SBP")));
+        let faults: Vec<_> = faults.collect();
+        wire.send_together(faults).await;
+    }
+    wire.send(session.event("fine")).await;
+    let lines = ear.up_to("event fine").await;
+    assert_eq!(lines.len(), 100 + 1 + 1);
+    assert!(lines[100].contains("the rest is not reported"), "{}", lines[100]);
+}

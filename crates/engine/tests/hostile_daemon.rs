@@ -279,3 +279,19 @@ async fn a_daemon_whose_place_was_taken_says_so_and_waits_a_minute() {
     let waited = taken.elapsed();
     assert!((60..62).contains(&waited.as_secs()), "{waited:?}");
 }
+
+#[tokio::test]
+async fn faults_without_end_are_not_reported_without_end() {
+    let relay = HostileRelay::start().await;
+    let (_daemon, mut ear, mut wire) = relay.linked_daemon(true).await;
+    let session = wire.be_client(id(1)).await;
+    for _ in 0..50 {
+        let faults = (0..9).map(|_| b"garbage".to_vec());
+        wire.send_together(faults.chain([sbrp::encode_pong(b"")])).await;
+    }
+    wire.control(session.id.get(), ControlCode::SESSION_ENDED).await;
+    ear.until("connection client").await;
+    let lines = ear.up_to("gone").await;
+    assert_eq!(lines.len(), 100 + 1 + 2);
+    assert!(lines[100].contains("the rest is not reported"), "{}", lines[100]);
+}

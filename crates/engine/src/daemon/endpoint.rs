@@ -17,6 +17,7 @@ use crate::peer::core::{Flow, PeerCore};
 use crate::peer::policy::PeerPolicy;
 use crate::peer::{Command, Mailbox, PeerHandle, Routed};
 use crate::random;
+use crate::reports;
 use crate::session::{self, Role, Session};
 
 /// Sessions of one daemon: about what its link can serve, and an end to what a hostile relay can make it keep.
@@ -53,7 +54,7 @@ impl DaemonEndpoint {
         Self {
             id,
             settings,
-            host,
+            host: reports::limited(host),
             mailbox,
             daemon_id: String::new(),
             sessions: Sessions::new(),

@@ -14,6 +14,7 @@ use crate::error::{Error, SbrpErrorCode};
 use crate::host::{Host, Id, PeerEvent, PeerState};
 use crate::link::{BAD_FRAMES_LIMIT, Endpoint};
 use crate::outbound::Outbound;
+use crate::reports;
 use crate::session::{self, Channel};
 
 pub(crate) struct Solo {
@@ -43,6 +44,7 @@ enum Inbound {
 
 impl Solo {
     pub(crate) fn new(id: Id, policy: PeerPolicy, host: Arc<dyn Host>) -> Self {
+        let host = reports::limited(host);
         Self {
             core: PeerCore::new(id, policy, Arc::clone(&host), Flow::Down),
             host,
