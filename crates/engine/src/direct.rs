@@ -205,8 +205,10 @@ async fn connection(shared: &Shared, stream: TcpStream, address: SocketAddr) {
         }
     };
     shared.open().remove(&id);
-    solo.close();
     shared.host.peer(id, PeerEvent::State { state: PeerState::Closed, remote: None, error: error.as_ref() });
+    solo.close();
+    // From here on the handle refuses everything.
+    drop(inbox);
     shared.host.peer(id, PeerEvent::Gone);
     shared.host.flush();
 }

@@ -420,3 +420,17 @@ async fn faults_without_end_are_not_reported_without_end() {
     assert_eq!(lines.len(), 100 + 1 + 1);
     assert!(lines[100].contains("the rest is not reported"), "{}", lines[100]);
 }
+
+#[tokio::test]
+async fn a_panic_in_the_clients_task_fails_its_calls_and_ends_it() {
+    let relay = HostileRelay::start().await;
+    let (peer, mut ear, mut wire, mut session) = relay.active_client().await;
+    peer.call(1, "m", None, Duration::from_secs(60)).expect("there is room");
+    wire.frame().await;
+    ear.panic_at("event");
+    wire.send(session.event("e")).await;
+    let lines = ear.up_to("gone").await;
+    assert!(lines[0].starts_with("state Closed") && lines[0].contains("panicked"), "{lines:?}");
+    assert!(lines[1].starts_with("failure 1 peer_closed"), "{lines:?}");
+    assert_eq!(lines.len(), 3);
+}

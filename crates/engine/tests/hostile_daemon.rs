@@ -295,3 +295,21 @@ async fn faults_without_end_are_not_reported_without_end() {
     assert_eq!(lines.len(), 100 + 1 + 2);
     assert!(lines[100].contains("the rest is not reported"), "{}", lines[100]);
 }
+
+#[tokio::test]
+async fn a_panic_in_the_daemons_task_lets_every_peer_go() {
+    let relay = HostileRelay::start().await;
+    let (_daemon, mut ear, mut wire) = relay.linked_daemon(true).await;
+    for number in [1, 2] {
+        wire.be_client(id(number)).await;
+        ear.until("connection client").await;
+    }
+    ear.panic_at("link up");
+    drop(wire);
+    ear.until("link down").await;
+    let _wire = relay.accept().await;
+    let mut lines = ear.up_to("daemon gone").await;
+    lines.retain(|line| line != "state Active");
+    assert_eq!(lines[..4], ["state Closed", "gone", "state Closed", "gone"]);
+    assert!(lines[4].starts_with("unhandled") && lines[4].contains("panicked"), "{lines:?}");
+}

@@ -110,12 +110,14 @@ pub fn connect(runtime: &tokio::runtime::Handle, options: ClientOptions, host: A
     let id = Id::next();
     let (mailbox, inbox) = Inbox::new();
     let endpoint = Solo::new(id, options.policy, Arc::clone(&host));
-    let client = Client { id, options, host: Arc::clone(&host), inbox, endpoint };
+    let mut client = Client { id, options, host: Arc::clone(&host), inbox, endpoint };
     runtime.spawn(async move {
-        if AssertUnwindSafe(client.run()).catch_unwind().await.is_err() {
-            let error = Error::Internal("the client's task panicked".into());
-            host.peer(id, PeerEvent::State { state: PeerState::Closed, remote: None, error: Some(&error) });
-        }
+        let life = AssertUnwindSafe(client.connect_and_reconnect()).catch_unwind().await;
+        let end = life.unwrap_or_else(|_| Some(Error::Internal("the client's task panicked".into())));
+        client.enter(PeerState::Closed, end.as_ref());
+        client.endpoint.close();
+        // From here on the handle refuses everything.
+        drop(client);
         host.peer(id, PeerEvent::Gone);
         host.flush();
     });
@@ -138,12 +140,6 @@ struct Retries {
 }
 
 impl Client {
-    async fn run(mut self) {
-        let end = self.connect_and_reconnect().await;
-        self.endpoint.close();
-        self.enter(PeerState::Closed, end.as_ref());
-    }
-
     /// Lives from attempt to attempt; gives the error that ended it, if it was not its owner.
     async fn connect_and_reconnect(&mut self) -> Option<Error> {
         let mut retries = Retries::default();

@@ -131,8 +131,8 @@ impl DaemonEndpoint {
     fn end(&mut self, id: SessionId, error: Option<&Error>) {
         let Some(mut entry) = self.sessions.remove(id) else { return };
         if entry.phase == Phase::Open {
-            entry.core.close();
             Self::tell(&*self.host, entry.core.id(), PeerState::Closed, error);
+            entry.core.close();
             self.host.peer(entry.core.id(), PeerEvent::Gone);
         } else if let Some(error) = error {
             self.host.daemon(self.id, DaemonEvent::Unhandled { error });

@@ -132,7 +132,7 @@ pub fn listen(runtime: &tokio::runtime::Handle, options: DaemonOptions, host: Ar
         handshake_timeout: options.handshake_timeout,
         resume_grace: options.resume_grace,
     };
-    let daemon = Daemon {
+    let mut daemon = Daemon {
         id,
         source: options.source,
         expected: options.daemon_id,
@@ -144,10 +144,16 @@ pub fn listen(runtime: &tokio::runtime::Handle, options: DaemonOptions, host: Ar
         backoff: Backoff::default(),
     };
     runtime.spawn(async move {
-        if AssertUnwindSafe(daemon.run()).catch_unwind().await.is_err() {
-            let error = Error::Internal("the daemon's task panicked".into());
-            host.daemon(id, DaemonEvent::Failed { error: &error });
+        let life = AssertUnwindSafe(daemon.connect_and_reconnect()).catch_unwind().await;
+        let end = life.unwrap_or_else(|_| Some(Error::Internal("the daemon's task panicked".into())));
+        daemon.endpoint.drop_all();
+        match end {
+            Some(error) if daemon.listening => daemon.tell(DaemonEvent::Unhandled { error: &error }),
+            Some(error) => daemon.tell(DaemonEvent::Failed { error: &error }),
+            None => {}
         }
+        // From here on the handles refuse everything.
+        drop(daemon);
         host.daemon(id, DaemonEvent::Gone);
         host.flush();
     });
@@ -184,16 +190,6 @@ enum Failed {
 }
 
 impl Daemon {
-    async fn run(mut self) {
-        let end = self.connect_and_reconnect().await;
-        self.endpoint.drop_all();
-        match end {
-            Some(error) if self.listening => self.tell(DaemonEvent::Unhandled { error: &error }),
-            Some(error) => self.tell(DaemonEvent::Failed { error: &error }),
-            None => {}
-        }
-    }
-
     /// Lives from link to link; gives the error that ended it, if it was not its owner.
     async fn connect_and_reconnect(&mut self) -> Option<Error> {
         loop {

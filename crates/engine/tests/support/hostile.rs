@@ -305,13 +305,18 @@ impl Session {
 pub struct Recorder {
     told: mpsc::UnboundedSender<String>,
     peers: Mutex<Vec<PeerHandle>>,
+    /// The beginning of the line that is a panic instead, once.
+    fault: Mutex<Option<&'static str>>,
     gate: Gate,
 }
 
 impl Recorder {
     fn tell(&self, line: impl Into<String>) {
+        let line = line.into();
+        let fault = self.fault.lock().expect("no panic while held").take_if(|fault| line.starts_with(*fault));
+        assert!(fault.is_none(), "as if by a fault of the host");
         // A test that is over needs no word.
-        let _ = self.told.send(line.into());
+        let _ = self.told.send(line);
     }
 }
 
@@ -369,7 +374,7 @@ pub struct Ear {
 impl Ear {
     pub fn new() -> (Arc<Recorder>, Self) {
         let (told, hears) = mpsc::unbounded_channel();
-        let host = Arc::new(Recorder { told, peers: Mutex::default(), gate: Gate::default() });
+        let host = Arc::new(Recorder { told, peers: Mutex::default(), fault: Mutex::default(), gate: Gate::default() });
         (Arc::clone(&host), Self { hears, host })
     }
 
@@ -401,6 +406,11 @@ impl Ear {
     /// The peers that came in so far.
     pub fn peers(&self) -> Vec<PeerHandle> {
         self.host.peers.lock().expect("no panic while held").clone()
+    }
+
+    /// Makes the host panic where it would be told this.
+    pub fn panic_at(&self, beginning: &'static str) {
+        *self.host.fault.lock().expect("no panic while held") = Some(beginning);
     }
 
     pub fn gate(&self) -> &Gate {
