@@ -247,6 +247,9 @@ async fn a_client_that_leaves_closes_its_peer_at_the_daemon() {
     let mut accepted = daemon.accept().await.expect("the client comes in");
     drop(client);
     assert_eq!(accepted.reaches(PeerState::Closed).await, PeerState::Closed);
+    let closed = tokio::time::timeout(Duration::from_secs(5), accepted.call::<()>("m", &())).await;
+    let error = closed.expect("long before a call's own timeout").expect_err("nobody is there");
+    assert!(matches!(error, Error::Peer { code: PeerErrorCode::PeerClosed, .. }), "{error:?}");
 }
 
 #[tokio::test]

@@ -128,13 +128,13 @@ impl Peer {
         let json = to_json(params)?;
         let call = self.shared.next_call.fetch_add(1, Ordering::Relaxed);
         let (sender, answer) = oneshot::channel();
-        self.shared.calls().insert(call, sender);
+        let closed = || Error::peer(PeerErrorCode::PeerClosed, "the peer is closed");
+        self.shared.calls().as_mut().ok_or_else(closed)?.insert(call, sender);
         if let Err(why) = self.handle.call(call, method, Some(&json), CALL_TIMEOUT) {
-            self.shared.calls().remove(&call);
+            self.shared.take(call);
             return Err(refused(why));
         }
-        let closed = || Err(Error::peer(PeerErrorCode::PeerClosed, "the peer is closed"));
-        let result = answer.await.unwrap_or_else(|_| closed())?;
+        let result = answer.await.unwrap_or_else(|_| Err(closed()))?;
         serde_json::from_str(result.as_deref().unwrap_or("null"))
             .map_err(|error| Error::Value(format!("the answer has another shape: {error}")))
     }
@@ -163,7 +163,8 @@ impl Drop for Peer {
 #[derive(Debug)]
 pub(super) struct Shared {
     next_call: AtomicU32,
-    calls: Mutex<Calls>,
+    /// `None` once the peer is gone: nobody would answer, and a daemon's task takes calls for peers it no longer has.
+    calls: Mutex<Option<Calls>>,
     incoming: Mutex<Option<mpsc::Sender<Incoming>>>,
     state: watch::Sender<(PeerState, Option<Error>)>,
     handle: std::sync::OnceLock<PeerHandle>,
@@ -181,7 +182,7 @@ impl Shared {
         let (state_sender, state) = watch::channel((state, None));
         let shared = Self {
             next_call: AtomicU32::new(0),
-            calls: Mutex::default(),
+            calls: Mutex::new(Some(Calls::new())),
             incoming: Mutex::new(Some(sender)),
             state: state_sender,
             handle: std::sync::OnceLock::new(),
@@ -194,12 +195,16 @@ impl Shared {
         let _ = self.handle.set(handle.clone());
     }
 
-    fn calls(&self) -> MutexGuard<'_, Calls> {
+    fn calls(&self) -> MutexGuard<'_, Option<Calls>> {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn take(&self, call: u32) -> Option<oneshot::Sender<Outcome>> {
+        self.calls().as_mut()?.remove(&call)
+    }
+
     fn settle(&self, call: u32, outcome: Outcome) {
-        if let Some(waiting) = self.calls().remove(&call) {
+        if let Some(waiting) = self.take(call) {
             // A caller that gave up is not told.
             let _ = waiting.send(outcome);
         }
@@ -233,7 +238,7 @@ impl Shared {
             }
             PeerEvent::Unhandled { error } => tracing::warn!(%error, "unhandled"),
             PeerEvent::Gone => {
-                self.calls().clear();
+                *self.calls() = None;
                 *self.incoming.lock().unwrap_or_else(PoisonError::into_inner) = None;
             }
         }
