@@ -1,7 +1,7 @@
 //! Whom a client trusts: the pinned identity key of a daemon, and what to do without one or with another one.
 //!
-//! The order is fixed by the types: [`settle`] takes a [`VerifiedAccept`], which only a good signature makes, and a store
-//! is given the key as a [`VerifiedIdentity`]. Session keys are derived after [`settle`] said yes (section 2, step 3).
+//! The order is fixed by the types: `settle` takes a [`VerifiedAccept`], which only a good signature makes, and a store
+//! is given the key as a [`VerifiedIdentity`]. Session keys are derived after `settle` said yes (section 2, step 3).
 
 use std::future::Future;
 use std::pin::Pin;
