@@ -17,7 +17,9 @@ pub(super) struct Pending {
 }
 
 impl Pending {
+    /// A number that is still in use is forgotten as its first call's.
     pub(super) fn insert(&mut self, cid: FrameId, call: CallId, deadline: Instant) {
+        self.cancel(call);
         self.by_cid.insert(cid, (call, deadline));
         self.by_call.insert(call, cid);
         self.deadlines.insert((deadline, call));
