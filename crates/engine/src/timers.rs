@@ -1,7 +1,15 @@
 //! Deadlines of many sessions in one place, so that an idle one costs nothing.
 
 use std::collections::BTreeSet;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// Longer than any program runs, and a time that every clock can still tell.
+const FOREVER: Duration = Duration::from_secs(100 * 365 * 86_400);
+
+/// The deadline of what may take so long.
+pub(crate) fn after(now: Instant, time: Duration) -> Instant {
+    now + time.min(FOREVER)
+}
 
 /// Which keys may have something due, and when. An entry is a hint: the owner looks at the key when it comes up, and
 /// schedules it again where its real deadline lies later. It keeps to one entry a key.

@@ -12,8 +12,10 @@ use super::{ClientOptions, SessionTicket, Ticket};
 use crate::cloud;
 use crate::dial::{DialError, Stream};
 use crate::error::{Error, ProtocolError, SbrpErrorCode};
+use crate::link;
 use crate::random;
 use crate::session::{self, Channel, Role, Session};
+use crate::timers;
 use crate::transport::Transport;
 use crate::trust;
 
@@ -50,7 +52,7 @@ pub(super) async fn negotiate(
     ticket: Ticket,
     mut transport: Transport<Stream>,
 ) -> Result<Connected, Error> {
-    let deadline = tokio::time::Instant::now() + options.handshake_timeout;
+    let deadline = timers::after(link::now(), options.handshake_timeout).into();
     let mut channel = match ticket {
         Ticket::Session(ticket) => Channel::Sealed(sbrp_handshake(options, &ticket, &mut transport, deadline).await?),
         Ticket::Direct(_) => Channel::Bare,

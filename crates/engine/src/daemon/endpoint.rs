@@ -19,6 +19,7 @@ use crate::peer::{Command, Mailbox, PeerHandle, Routed};
 use crate::random;
 use crate::reports;
 use crate::session::{self, Role, Session};
+use crate::timers;
 
 /// Sessions of one daemon: about what its link can serve, and an end to what a hostile relay can make it keep.
 const MAX_SESSIONS: usize = 10_000;
@@ -98,7 +99,7 @@ impl DaemonEndpoint {
             }
         }
         if resumable {
-            self.grace_ends = Some(now + self.settings.resume_grace);
+            self.grace_ends = Some(timers::after(now, self.settings.resume_grace));
         }
     }
 
@@ -184,7 +185,7 @@ impl DaemonEndpoint {
         let mut session = Session::new(id, keys, Role::Daemon);
         let hello = session.seal(session::hello(&settings.peer_id)).map_err(|error| error.to_string())?;
         let core = PeerCore::new(Id::next(), settings.policy, Arc::clone(&self.host), Flow::Active);
-        let phase = Phase::Greeting(now + settings.handshake_timeout);
+        let phase = Phase::Greeting(timers::after(now, settings.handshake_timeout));
         self.control.extend([sbrp::encode_handshake_accept(id, &accept), hello]);
         self.sessions.insert(Entry::new(session, core, phase));
         Ok(())

@@ -15,6 +15,7 @@ use super::policy::{OnDisconnect, PeerPolicy};
 use crate::error::{Error, PeerErrorCode, ProtocolError};
 use crate::host::{CallId, Host, Id, PeerEvent};
 use crate::random;
+use crate::timers;
 
 const TOO_DEEP: &str = "the value is nested deeper than 128 levels";
 
@@ -96,7 +97,7 @@ impl PeerCore {
     ) -> Result<(), ProtocolError> {
         match command {
             Command::Call { call, cid, timeout, frame } => {
-                let deadline = now + timeout;
+                let deadline = timers::after(now, timeout);
                 match (self.flow, self.policy.on_disconnect) {
                     (Flow::Active, _) => {
                         self.pending.insert(cid, call, deadline);

@@ -60,7 +60,8 @@ impl RetryPolicy {
     pub fn delay(&self, attempt: u32, random: f64) -> Duration {
         let doubled = self.initial_delay.as_secs_f64() * 2f64.powi(i32::try_from(attempt.min(62)).unwrap_or(62));
         let base = doubled.min(self.max_delay.as_secs_f64());
-        Duration::from_secs_f64((base * (1.0 + self.jitter * (2.0 * random - 1.0))).max(0.0))
+        let delay = (base * (1.0 + self.jitter * (2.0 * random - 1.0))).max(0.0);
+        Duration::try_from_secs_f64(delay).unwrap_or(Duration::MAX)
     }
 
     /// Whether retry number `attempt` (from 0) is still allowed.
@@ -82,6 +83,14 @@ mod tests {
         assert!((seconds(40, 0.5) - 30.0).abs() < 1e-9);
         assert!((seconds(0, 0.0) - 0.8).abs() < 1e-9);
         assert!((seconds(0, 1.0) - 1.2).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_delay_that_no_clock_holds_is_the_longest_there_is() {
+        let endless = RetryPolicy { max_delay: Duration::MAX, initial_delay: Duration::MAX, ..RetryPolicy::default() };
+        assert_eq!(endless.delay(0, 1.0), Duration::MAX);
+        let nonsense = RetryPolicy { jitter: f64::NAN, ..RetryPolicy::default() };
+        assert_eq!(nonsense.delay(0, 0.5), Duration::ZERO);
     }
 
     #[test]

@@ -188,6 +188,27 @@ fn the_timeout_of_a_waiting_call_runs() {
 }
 
 #[test]
+fn a_call_number_used_twice_is_the_later_calls() {
+    let mut side = Side::active();
+    side.call(1, "m", 100);
+    side.call(1, "m", 200);
+    side.pass(Duration::from_millis(150));
+    assert_eq!(side.host.take(), Vec::<String>::new());
+    side.pass(Duration::from_millis(150));
+    assert_eq!(side.host.take(), ["failure 1 rpc_timeout"]);
+    assert_eq!(side.core.next_deadline(), None);
+}
+
+#[test]
+fn a_timeout_beyond_every_clock_is_no_timeout() {
+    let mut side = Side::active();
+    side.handle.call(1, "m", None, Duration::MAX).unwrap();
+    side.run().unwrap();
+    side.pass(Duration::from_secs(86_400 * 365));
+    assert_eq!(side.host.take(), Vec::<String>::new());
+}
+
+#[test]
 fn calls_wait_up_to_the_buffer_limit() {
     let mut side = Side::new(Flow::Paused, PeerPolicy { buffer_limit: 200, ..PeerPolicy::default() });
     for call in 1..=3 {
