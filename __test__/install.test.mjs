@@ -1,4 +1,4 @@
-// The packages as a user installs them: from tarballs, in a project of his own, with the addon in its platform's package.
+// The packages as a user installs them: from tarballs, in a project of his own, with addon and relay in their platform's packages.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import fs from "node:fs";
@@ -20,7 +20,7 @@ const addons = Object.keys(createRequire(import.meta.url).cache).filter((file) =
 console.log(JSON.stringify({ fingerprint: computeFingerprint(publicKey), same: PeerError === Original, addons }));
 `;
 
-test("the packed packages install offline and load the addon of the platform's package", (t) => {
+test("the packed packages install offline, and find the addon and the relay in the platform's packages", (t) => {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), "sideband-install-"));
   t.after(() => fs.rmSync(folder, { recursive: true }));
   const packages = path.join(folder, "packages");
@@ -28,7 +28,7 @@ test("the packed packages install offline and load the addon of the platform's p
   fs.mkdirSync(project);
   execFileSync(process.execPath, [path.join(root, "scripts/pack.mjs"), packages], { stdio: "pipe" });
   const tarballs = fs.readdirSync(packages).map((name) => path.join(packages, name));
-  assert.equal(tarballs.length, 4);
+  assert.equal(tarballs.length, 6);
 
   fs.writeFileSync(path.join(project, "package.json"), '{ "name": "project", "private": true, "type": "module" }');
   const install = ["install", "--offline", "--no-audit", "--no-fund", "--no-package-lock", ...tarballs];
@@ -39,4 +39,8 @@ test("the packed packages install offline and load the addon of the platform's p
   assert.ok(same, "one class, whatever the import line");
   assert.equal(addons.length, 1);
   assert.ok(fs.realpathSync(addons[0]).startsWith(fs.realpathSync(path.join(project, "node_modules"))), addons[0]);
+
+  const { version } = JSON.parse(fs.readFileSync(path.join(root, "package.json"), "utf8"));
+  const relay = execFileSync("npx", ["--no-install", "@sideband/relay", "--version"], { cwd: project, encoding: "utf8" });
+  assert.equal(relay.trim(), `sideband-relay ${version}`);
 });

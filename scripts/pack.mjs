@@ -1,12 +1,13 @@
-// `npm run pack [-- FOLDER]`: the packages as they are published, into dist/ or that folder: `@sideband/cloud`, its facades, and the addon built on
-// this machine as its platform's package. A release packs each platform on a machine of its own.
+// `npm run pack [-- FOLDER]`: the packages as they are published, into dist/ or that folder: `@sideband/cloud`, its facades, `@sideband/relay`,
+// and what was built on this machine, the addon and the relay, as its platform's packages. A release packs each platform on a machine of its own.
 import { cpSync, copyFileSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { spawnSync } from "node:child_process";
 import { resolve } from "node:path";
+import { binary } from "./relay.mjs";
 import { announce, fail, root } from "./steps.mjs";
 import "./prepare.mjs";
 
-/** Where addons are built and tested; users of other platforms build from source. */
+/** Where addon and relay are built and tested; users of other platforms build from source. */
 const PLATFORMS = {
   "linux-x64-gnu": { os: ["linux"], cpu: ["x64"], libc: ["glibc"] },
   "linux-arm64-gnu": { os: ["linux"], cpu: ["arm64"], libc: ["glibc"] },
@@ -40,7 +41,13 @@ function stage(name) {
 const writeManifest = (folder, content) =>
   writeFileSync(`${folder}/package.json`, `${JSON.stringify(content, undefined, 2)}\n`);
 
-/** The package itself, with the platforms' addons as optional dependencies. */
+const readManifest = (folder) => JSON.parse(readFileSync(`${folder}/package.json`, "utf8"));
+
+/** The platforms' packages of a package, as its optional dependencies. */
+const platformsOf = ({ name, version }) =>
+  Object.fromEntries(Object.keys(PLATFORMS).map((triple) => [`${name}-${triple}`, version]));
+
+/** The package itself. */
 function packMain() {
   const folder = stage("cloud");
   const { scripts: _scripts, devDependencies: _development, ...published } = manifest;
@@ -48,35 +55,63 @@ function packMain() {
     copyFileSync(`${root}${name}`, `${folder}/${name}`);
   }
   cpSync(`${root}lib`, `${folder}/lib`, { recursive: true, filter: (source) => !source.endsWith(".node") });
-  const optionalDependencies = Object.fromEntries(
-    Object.keys(PLATFORMS).map((triple) => [`${manifest.name}-${triple}`, manifest.version]),
-  );
-  writeManifest(folder, { ...published, optionalDependencies });
+  writeManifest(folder, { ...published, optionalDependencies: platformsOf(manifest) });
   pack(folder);
 }
 
-/** The addon built on this machine. */
-function packPlatform() {
+/** The relay's package, which finds the binary. */
+function packRelay() {
+  const folder = stage("relay");
+  cpSync(`${root}npm/relay`, folder, { recursive: true });
+  copyFileSync(`${root}LICENSE`, `${folder}/LICENSE`);
+  const published = readManifest(folder);
+  writeManifest(folder, { ...published, optionalDependencies: platformsOf(published) });
+  pack(folder);
+}
+
+/** A file built on this machine, as the package of a package for this platform. */
+function packPlatform({ of, triple, from, file, what, strip, more }) {
+  const folder = stage(`${file}-${triple}`);
+  copyFileSync(from, `${folder}/${file}`);
+  copyFileSync(`${root}LICENSE`, `${folder}/LICENSE`);
+  // Debug information is for those who build from source; without `strip` the package is larger, and good.
+  spawnSync("strip", [process.platform === "darwin" ? "-S" : strip, `${folder}/${file}`]);
+  const { version, license, engines } = manifest;
+  const name = `${of}-${triple}`;
+  const description = `${what} of ${of} for ${triple}`;
+  writeManifest(folder, { name, version, description, license, engines, ...PLATFORMS[triple], ...more });
+  pack(folder);
+}
+
+function packPlatforms() {
   const addon = readdirSync(`${root}lib`).find((name) => /^sideband\..+\.node$/.test(name));
   const triple = addon?.split(".")[1];
   if (!(triple in PLATFORMS)) fail(`there is no package for the platform ${triple}`);
-  const folder = stage(triple);
-  copyFileSync(`${root}lib/${addon}`, `${folder}/sideband.node`);
-  copyFileSync(`${root}LICENSE`, `${folder}/LICENSE`);
-  // Debug information is for those who build from source; without `strip` the package is larger, and good.
-  spawnSync("strip", [process.platform === "darwin" ? "-S" : "--strip-debug", `${folder}/sideband.node`]);
-  const { version, license, engines } = manifest;
-  const name = `${manifest.name}-${triple}`;
-  const description = `The addon of ${manifest.name} for ${triple}`;
-  const platform = PLATFORMS[triple];
-  writeManifest(folder, { name, version, description, license, engines, ...platform, main: "sideband.node" });
-  pack(folder);
+  packPlatform({
+    of: manifest.name,
+    triple,
+    from: `${root}lib/${addon}`,
+    file: "sideband.node",
+    what: "The addon",
+    strip: "--strip-debug",
+    more: { main: "sideband.node" },
+  });
+  packPlatform({
+    of: "@sideband/relay",
+    triple,
+    from: binary(),
+    file: "sideband-relay",
+    what: "The binary",
+    strip: "--strip-all",
+    more: { files: ["sideband-relay"] },
+  });
 }
 
 announce("Packing");
 mkdirSync(dist, { recursive: true });
 for (const name of readdirSync(dist)) if (name.endsWith(".tgz")) rmSync(dist + name);
 packMain();
-packPlatform();
+packRelay();
+packPlatforms();
 for (const facade of ["peer", "secure-relay"]) pack(`${root}npm/${facade}`);
 rmSync(`${dist}stage`, { recursive: true });

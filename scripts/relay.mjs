@@ -6,7 +6,7 @@ import { createInterface } from "node:readline";
 import { root } from "./steps.mjs";
 
 /** Where `npm run build` leaves the relay. */
-function binary() {
+export function binary() {
   const target = path.resolve(root, process.env.CARGO_TARGET_DIR ?? "target");
   return path.join(target, "release", process.platform === "win32" ? "sideband-relay.exe" : "sideband-relay");
 }

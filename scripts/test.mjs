@@ -17,7 +17,7 @@ for (const project of ["node16", "bundler"]) {
 }
 
 announce("The packages as they would be published");
-for (const folder of [".", "npm/peer", "npm/secure-relay"]) {
+for (const folder of [".", "npm/peer", "npm/secure-relay", "npm/relay"]) {
   run(process.execPath, ["node_modules/publint/src/cli.js", folder, "--strict"]);
 }
 run(process.execPath, ["node_modules/@arethetypeswrong/cli/dist/index.js", "--pack", "."]);
