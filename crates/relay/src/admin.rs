@@ -230,6 +230,16 @@ impl Admin {
         Ok(QuickConnectCode { code: groups.join("-"), expires_at: new.expires_at })
     }
 
+    /// Whether the database is whole and can be written to.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it.
+    pub async fn check(&self) -> Result<(), AdminError> {
+        self.store.check().await?;
+        Ok(self.store.check_writing().await?)
+    }
+
     /// Makes the token for the admin endpoints; the one before is no longer good.
     ///
     /// # Errors

@@ -37,19 +37,23 @@
 //! | `control` | the control plane's procedures and the admin's endpoints |
 //! | [`admin`] | what the admin commands do |
 //! | [`config`] | settings and their sources |
+//! | [`doctor`] | looking for what keeps a relay from working |
 //! | [`token`] | the JWTs |
 //! | `store` | the database |
 #![forbid(unsafe_code)]
 
 pub mod admin;
+mod authority;
 pub mod config;
 mod control;
+pub mod doctor;
 mod front;
 mod hub;
 mod limits;
 mod metrics;
 mod random;
 mod relay;
+mod remote;
 mod shared;
 mod store;
 pub mod token;

@@ -81,6 +81,8 @@ pub(crate) struct Metrics {
     pub(crate) revocations: Counter,
     /// TLS handshakes that failed.
     pub(crate) tls_failures: Counter,
+    /// Requests to the control plane elsewhere that failed.
+    pub(crate) control_errors: Counter,
 }
 
 /// The metrics that frames touch, of one shard: no other thread writes to them.
@@ -133,6 +135,7 @@ impl Metrics {
             store_errors: Counter::default(),
             revocations: Counter::default(),
             tls_failures: Counter::default(),
+            control_errors: Counter::default(),
         };
         metrics.registered()
     }
@@ -155,6 +158,8 @@ impl Metrics {
         all.register("store_errors", "What the database did not carry out", self.store_errors.clone());
         all.register("revocations", "Accesses that were taken", self.revocations.clone());
         all.register("tls_failures", "TLS handshakes that failed", self.tls_failures.clone());
+        let help = "Requests to a control plane elsewhere that failed";
+        all.register("control_errors", help, self.control_errors.clone());
         self
     }
 

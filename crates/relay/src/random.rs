@@ -33,9 +33,12 @@ pub(crate) fn api_key() -> Zeroizing<String> {
     secret("sbnd_dak_")
 }
 
+/// What access tokens begin with, which tells them from others' JWTs.
+pub(crate) const ACCESS_TOKEN_PREFIX: &str = "sbnd_uat_";
+
 /// A user's access token.
 pub(crate) fn access_token() -> Zeroizing<String> {
-    secret("sbnd_uat_")
+    secret(ACCESS_TOKEN_PREFIX)
 }
 
 /// The token for the admin endpoints.

@@ -1,6 +1,7 @@
 //! The command line.
 
 mod daemons;
+mod doctor;
 mod keys;
 mod log;
 mod output;
@@ -31,6 +32,8 @@ enum Command {
     Serve(serve::ServeArgs),
     /// Check the configuration without starting anything
     CheckConfig(settings::Settings),
+    /// Look for what keeps the relay from working: clock, data directory, TLS, its own URLs
+    Doctor(settings::Settings),
     /// Register, list and revoke daemons
     #[command(subcommand)]
     Daemon(daemons::DaemonCommand),
@@ -85,6 +88,7 @@ async fn dispatch(command: Command) -> Result<(), Failure> {
     match command {
         Command::Serve(args) => serve::run(args).await,
         Command::CheckConfig(settings) => settings.check(),
+        Command::Doctor(settings) => doctor::run(settings).await,
         Command::Daemon(command) => daemons::run(command).await,
         Command::User(command) => users::run(command).await,
         Command::Keys(command) => keys::run(command).await,

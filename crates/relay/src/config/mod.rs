@@ -3,18 +3,20 @@
 //! A key that nobody knows, a value that makes no sense and settings that contradict each other stop
 //! the start. Nothing here falls back to something more open.
 
+mod keys;
+mod parts;
 mod source;
 
 use std::{
-    collections::BTreeMap,
     net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
-    str::FromStr,
 };
 
 use ipnet::IpNet;
-use serde::Deserialize;
+use reqwest::Url;
 
+use keys::Keys;
+pub use parts::{ControlConfig, LogFormat, LogLevel, OidcConfig, Role, SharedSecret, TlsFiles};
 pub use source::{Source, environment, read_file};
 
 use crate::limits::Limits;
@@ -22,8 +24,8 @@ use crate::limits::Limits;
 /// What the environment variables begin with.
 pub const ENV_PREFIX: &str = "SIDEBAND_RELAY_";
 
-/// The port of a relay that is not told another.
-const DEFAULT_PORT: u16 = 8787;
+/// Least characters of a shared secret.
+const MIN_SECRET: usize = 32;
 
 /// A setting that cannot be used: what, where, and why, in one line.
 #[derive(Clone, Eq, PartialEq, Debug, thiserror::Error)]
@@ -46,48 +48,12 @@ impl ConfigError {
     }
 }
 
-/// How log lines look.
-#[derive(Copy, Clone, Eq, PartialEq, Debug, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[non_exhaustive]
-pub enum LogFormat {
-    /// For people.
-    #[default]
-    Text,
-    /// One object per line.
-    Json,
-}
-
-/// From which level on lines are logged.
-#[derive(Copy, Clone, Eq, PartialEq, Debug, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[non_exhaustive]
-pub enum LogLevel {
-    /// What needs somebody.
-    Error,
-    /// What may need somebody.
-    Warn,
-    /// What happens: connections, revocations, reloads.
-    #[default]
-    Info,
-    /// Why single requests failed.
-    Debug,
-}
-
-/// A certificate chain and its key, as PEM files.
-#[derive(Clone, Eq, PartialEq, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TlsFiles {
-    /// The server's certificate first, then those that lead to a root.
-    pub certificate: PathBuf,
-    /// Its private key.
-    pub key: PathBuf,
-}
-
 /// A relay's settings, complete and consistent.
 #[derive(Clone, PartialEq, Debug)]
 #[non_exhaustive]
 pub struct Config {
+    /// What the process does.
+    pub role: Role,
     /// Where to listen.
     pub listen: SocketAddr,
     /// Where the database is; `None` keeps everything in memory.
@@ -110,6 +76,14 @@ pub struct Config {
     pub metrics_listen: Option<SocketAddr>,
     /// `/metrics` on the main address does not ask for the admin token.
     pub open_metrics: bool,
+    /// Somebody else whose access tokens are good.
+    pub oidc: Option<OidcConfig>,
+    /// The control plane, for a relay that runs apart from it.
+    pub control: Option<ControlConfig>,
+    /// What the two know each other by.
+    pub shared_secret: Option<SharedSecret>,
+    /// Certificates to trust besides the system's, when others are asked (PEM).
+    pub ca_file: Option<PathBuf>,
     /// All limits.
     pub limits: Limits,
     /// How log lines look.
@@ -118,39 +92,12 @@ pub struct Config {
     pub log_level: LogLevel,
 }
 
-/// The keys as they are written. Every field is optional, because each source has only some.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Keys {
-    listen: Option<String>,
-    data_dir: Option<PathBuf>,
-    relay_url: Option<String>,
-    api_url: Option<String>,
-    region: Option<String>,
-    threads: Option<usize>,
-    allow_plain: Option<bool>,
-    tls: Option<TlsFiles>,
-    trusted_proxies: Option<Vec<IpNet>>,
-    metrics_listen: Option<SocketAddr>,
-    open_metrics: Option<bool>,
-    #[serde(default)]
-    log: LogKeys,
-    #[serde(default)]
-    limits: BTreeMap<String, f64>,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct LogKeys {
-    format: Option<LogFormat>,
-    level: Option<LogLevel>,
-}
-
 impl Config {
     /// Settings for development and tests: in memory, any free port of 127.0.0.1, one thread, no
     /// limits per second.
     pub fn dev() -> Self {
         Self {
+            role: Role::All,
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             data_dir: None,
             relay_url: None,
@@ -162,6 +109,10 @@ impl Config {
             trusted_proxies: Vec::new(),
             metrics_listen: None,
             open_metrics: true,
+            oidc: None,
+            control: None,
+            shared_secret: None,
+            ca_file: None,
             limits: Limits::default().without_rates(),
             log_format: LogFormat::default(),
             log_level: LogLevel::Warn,
@@ -186,32 +137,10 @@ impl Config {
     ///
     /// The first thing that is wrong, and where.
     pub fn from_sources(sources: &[Source]) -> Result<Self, ConfigError> {
-        let mut keys = Keys::default();
-        let mut limits = Limits::default();
-        for source in sources {
-            let own: Keys = source.read()?;
-            for (key, number) in &own.limits {
-                let set = limits.set(key, *number);
-                set.map_err(|error| ConfigError::new(source.name(), format!("limits: {error}")))?;
-            }
-            keys = own.over(keys);
+        let config = Keys::gather(sources)?.into_config()?;
+        if config.role != Role::Relay && config.data_dir.is_none() {
+            return Err(ConfigError::whole("data_dir is missing"));
         }
-        let config = Self {
-            listen: address(keys.listen.as_deref())?,
-            data_dir: Some(keys.data_dir.ok_or_else(|| ConfigError::whole("data_dir is missing"))?),
-            relay_url: keys.relay_url,
-            api_url: keys.api_url,
-            region: keys.region,
-            threads: keys.threads,
-            allow_plain: keys.allow_plain.unwrap_or(false),
-            tls: keys.tls,
-            trusted_proxies: keys.trusted_proxies.unwrap_or_default(),
-            metrics_listen: keys.metrics_listen,
-            open_metrics: keys.open_metrics.unwrap_or(false),
-            limits,
-            log_format: keys.log.format.unwrap_or_default(),
-            log_level: keys.log.level.unwrap_or_default(),
-        };
         config.check()?;
         Ok(config)
     }
@@ -222,11 +151,7 @@ impl Config {
     ///
     /// When there is none, or a source is faulty.
     pub fn data_dir_of(sources: &[Source]) -> Result<PathBuf, ConfigError> {
-        let mut data_dir = None;
-        for source in sources {
-            data_dir = source.read::<Keys>()?.data_dir.or(data_dir);
-        }
-        data_dir.ok_or_else(|| ConfigError::whole("data_dir is missing"))
+        Keys::gather(sources)?.data_dir().ok_or_else(|| ConfigError::whole("data_dir is missing"))
     }
 
     /// Whether the settings fit together.
@@ -253,21 +178,81 @@ impl Config {
                 self.listen
             )));
         }
+        self.check_role()
+    }
+
+    fn check_role(&self) -> Result<(), ConfigError> {
+        let need = |there: bool, what: &str| {
+            there.then_some(()).ok_or_else(|| ConfigError::whole(format!("{what} is missing for this role")))
+        };
+        let refuse = |there: bool, what: &str| {
+            (!there).then_some(()).ok_or_else(|| ConfigError::whole(format!("{what} makes no sense for this role")))
+        };
+        match self.role {
+            Role::All => {
+                refuse(self.control.is_some(), "control")?;
+                refuse(self.shared_secret.is_some(), "shared_secret")?;
+            }
+            Role::Relay => {
+                need(self.control.is_some(), "control.url")?;
+                refuse(self.data_dir.is_some(), "data_dir")?;
+                refuse(self.oidc.is_some(), "oidc")?;
+            }
+            Role::Control => {
+                need(self.relay_url.is_some(), "relay_url")?;
+                need(self.api_url.is_some(), "api_url")?;
+                need(self.shared_secret.is_some(), "shared_secret")?;
+                refuse(self.control.is_some(), "control")?;
+            }
+        }
+        let short = self.shared_secret.as_ref().is_some_and(|it| it.expose().chars().count() < MIN_SECRET);
+        if short {
+            let message = format!("shared_secret has less than {MIN_SECRET} characters");
+            return Err(ConfigError::whole(message));
+        }
+        if let Some(control) = &self.control {
+            self.check_asked("control.url", &control.url)?;
+            self.check_asked("control.jwks_url", &control.jwks_url())?;
+        }
+        if let Some(oidc) = &self.oidc {
+            self.check_asked("oidc.jwks_url", &oidc.jwks_url)?;
+        }
         Ok(())
+    }
+
+    /// Keys that come over a plain connection are anybody's.
+    fn check_asked(&self, key: &str, url: &Url) -> Result<(), ConfigError> {
+        let loopback = match url.host() {
+            Some(url::Host::Ipv4(address)) => address.is_loopback(),
+            Some(url::Host::Ipv6(address)) => address.is_loopback(),
+            Some(url::Host::Domain(name)) => name == "localhost",
+            None => false,
+        };
+        match url.scheme() {
+            "https" => Ok(()),
+            "http" if loopback || self.allow_plain => Ok(()),
+            _ => Err(ConfigError::whole(format!("{key} = {url} is not https://"))),
+        }
     }
 
     /// Which settings of `new` a running relay cannot take over; the others it can.
     pub(crate) fn fixed_differences(&self, new: &Self) -> Vec<&'static str> {
         let pairs = [
+            ("role", self.role == new.role),
             ("listen", self.listen == new.listen),
             ("data_dir", self.data_dir == new.data_dir),
             ("relay_url", self.relay_url == new.relay_url),
             ("api_url", self.api_url == new.api_url),
             ("region", self.region == new.region),
             ("threads", self.threads == new.threads),
+            ("allow_plain", self.allow_plain == new.allow_plain),
             ("tls", self.tls == new.tls),
             ("metrics_listen", self.metrics_listen == new.metrics_listen),
             ("open_metrics", self.open_metrics == new.open_metrics),
+            ("oidc", self.oidc == new.oidc),
+            ("control", self.control == new.control),
+            ("shared_secret", self.shared_secret == new.shared_secret),
+            ("ca_file", self.ca_file == new.ca_file),
             ("log", (self.log_format, self.log_level) == (new.log_format, new.log_level)),
         ];
         pairs.into_iter().filter(|(_, same)| !same).map(|(key, _)| key).collect()
@@ -275,55 +260,23 @@ impl Config {
 
     /// Where WebSockets go and where the control plane is, for a relay that listens there.
     pub(crate) fn urls(&self, address: SocketAddr) -> (String, String) {
-        let relay = self.relay_url.clone().unwrap_or_else(|| {
-            let scheme = if self.tls.is_some() { "wss" } else { "ws" };
-            format!("{scheme}://{address}")
-        });
+        let scheme = if self.tls.is_some() { "wss" } else { "ws" };
+        let relay = self.relay_url.clone().unwrap_or_else(|| format!("{scheme}://{address}"));
         let relay = relay.trim_end_matches('/').to_owned();
+        let control = self.control.as_ref().map(|control| control.url.to_string());
         // ws:// belongs to http://, and wss:// to https://.
-        let api = self.api_url.clone().unwrap_or_else(|| relay.replacen("ws", "http", 1));
+        let api = self.api_url.clone().or(control).unwrap_or_else(|| relay.replacen("ws", "http", 1));
         (relay, api.trim_end_matches('/').to_owned())
     }
-}
-
-impl Keys {
-    /// These, and for what they leave out, `below`.
-    fn over(self, below: Self) -> Self {
-        Self {
-            listen: self.listen.or(below.listen),
-            data_dir: self.data_dir.or(below.data_dir),
-            relay_url: self.relay_url.or(below.relay_url),
-            api_url: self.api_url.or(below.api_url),
-            region: self.region.or(below.region),
-            threads: self.threads.or(below.threads),
-            allow_plain: self.allow_plain.or(below.allow_plain),
-            tls: self.tls.or(below.tls),
-            trusted_proxies: self.trusted_proxies.or(below.trusted_proxies),
-            metrics_listen: self.metrics_listen.or(below.metrics_listen),
-            open_metrics: self.open_metrics.or(below.open_metrics),
-            log: LogKeys { format: self.log.format.or(below.log.format), level: self.log.level.or(below.log.level) },
-            // Taken over one by one, each with its source's name in the message.
-            limits: BTreeMap::new(),
-        }
-    }
-}
-
-fn address(listen: Option<&str>) -> Result<SocketAddr, ConfigError> {
-    let Some(listen) = listen else {
-        return Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, DEFAULT_PORT)));
-    };
-    SocketAddr::from_str(listen)
-        .map_err(|_| ConfigError::whole(format!("listen = {listen:?} is not an IP address and a port")))
 }
 
 fn check_url(key: &str, url: Option<&str>, schemes: [&str; 2]) -> Result<(), ConfigError> {
     let Some(url) = url else {
         return Ok(());
     };
-    let rest = schemes.iter().find_map(|scheme| url.strip_prefix(scheme));
-    let authority = rest.map(|rest| rest.split(['/', '?', '#']).next().unwrap_or_default());
-    match authority {
-        Some(authority) if !authority.is_empty() && !url.contains(['?', '#', ' ']) => Ok(()),
+    let known = schemes.iter().any(|scheme| url.starts_with(scheme));
+    match Url::parse(url) {
+        Ok(parsed) if known && parsed.has_host() && parsed.query().is_none() && parsed.fragment().is_none() => Ok(()),
         _ => {
             let [plain, secure] = schemes;
             Err(ConfigError::whole(format!("{key} = {url:?} is not a URL that begins with {plain} or {secure}")))

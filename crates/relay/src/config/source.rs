@@ -61,14 +61,52 @@ impl Source {
         Ok(())
     }
 
+    /// Settings of no source.
+    pub(super) fn empty() -> Self {
+        Self { name: "configuration".to_owned(), table: Table::new() }
+    }
+
+    /// Puts another source over this one.
+    pub(super) fn merge(&mut self, over: &Self) {
+        merge(&mut self.table, &over.table);
+    }
+
     /// Reads the settings as `T`, which knows every key there is.
     pub(super) fn read<T: DeserializeOwned>(&self) -> Result<T, ConfigError> {
-        T::deserialize(self.table.clone()).map_err(|error| {
-            // The library's message has lines; the first says it all.
-            let message = error.to_string();
-            let lines: Vec<&str> = message.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-            ConfigError::new(&self.name, lines.join(", "))
-        })
+        read(&self.name, self.table.clone())
+    }
+
+    /// The same for one source of several: a section may lack keys that another source has.
+    pub(super) fn read_part<T: DeserializeOwned>(&self) -> Result<T, ConfigError> {
+        match self.read() {
+            Err(error) if error.to_string().contains("missing field") => {
+                // What is there is checked when the sources are together.
+                let partial = |section: &Value| matches!(section, Value::Table(_));
+                let rest = self.table.iter().filter(|(_, value)| !partial(value));
+                read(&self.name, rest.map(|(key, value)| (key.clone(), value.clone())).collect())
+            }
+            result => result,
+        }
+    }
+}
+
+fn read<T: DeserializeOwned>(name: &str, table: Table) -> Result<T, ConfigError> {
+    T::deserialize(table).map_err(|error| {
+        // The library's message has lines; a fault is told in one.
+        let message = error.to_string();
+        let lines: Vec<&str> = message.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+        ConfigError::new(name, lines.join(", "))
+    })
+}
+
+fn merge(below: &mut Table, over: &Table) {
+    for (key, value) in over {
+        match (below.get_mut(key), value) {
+            (Some(Value::Table(below)), Value::Table(over)) => merge(below, over),
+            _ => {
+                below.insert(key.clone(), value.clone());
+            }
+        }
     }
 }
 

@@ -6,8 +6,12 @@ use hyper::{Method, Request, StatusCode, body::Incoming};
 use serde_json::{Value, json};
 use sideband_protocol::sbrp::SessionId;
 
+use super::ControlPlane;
 use super::wire::{Answer, ApiError, bearer, json_answer, read_json};
-use crate::{admin::AdminError, front::Front};
+use crate::{
+    admin::{Admin, AdminError},
+    front::Front,
+};
 
 impl From<AdminError> for ApiError {
     fn from(error: AdminError) -> Self {
@@ -24,19 +28,50 @@ impl From<AdminError> for ApiError {
     }
 }
 
+/// Whether a request shows the admin token; for a relay that runs apart, the shared secret.
+pub(crate) async fn is_admin<B>(front: &Front, request: &Request<B>) -> Result<bool, ApiError> {
+    let token = bearer(request).unwrap_or_default();
+    match &front.control {
+        Some(control) => Ok(control.store.is_admin_token(token).await?),
+        None => Ok(front.shared_secret.as_ref().is_some_and(|secret| secret.matches(token))),
+    }
+}
+
 /// Answers `/admin/…`.
 pub(crate) async fn handle(front: &Arc<Front>, path: &str, request: Request<Incoming>) -> Result<Answer, ApiError> {
-    let token = bearer(&request).unwrap_or_default().to_owned();
-    if !front.store.is_admin_token(&token).await? {
+    if !is_admin(front, &request).await? {
         return Err(ApiError::unauthorized("the admin token is required"));
     }
     let parts: Vec<String> = path.split('/').map(decode).collect::<Result<_, _>>()?;
     let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
     let method = request.method().clone();
-    let admin = &front.admin;
     let body = match (&method, parts.as_slice()) {
-        (&Method::POST, ["daemons"]) => add_daemon(front, request).await?,
-        (&Method::GET, ["daemons"]) => daemons(front).await?,
+        (&Method::GET, ["sessions"]) => json!(front.sessions().await),
+        (&Method::POST, ["daemons", id, "disconnect"]) => {
+            found(front.cut_daemon(id).await, "the daemon is not connected")?
+        }
+        (&Method::POST, ["sessions", id, "disconnect"]) => {
+            let session = SessionId::from_base64url(id);
+            let session = session.ok_or_else(|| ApiError::bad_request("not a session id"))?;
+            found(front.cut_client(session).await, "no such session")?
+        }
+        _ => change(front, &method, &parts, request).await?,
+    };
+    Ok(json_answer(StatusCode::OK, &body))
+}
+
+/// What needs the database.
+async fn change(
+    front: &Arc<Front>,
+    method: &Method,
+    parts: &[&str],
+    request: Request<Incoming>,
+) -> Result<Value, ApiError> {
+    let control = front.control()?;
+    let admin = &control.admin;
+    let body = match (method, parts) {
+        (&Method::GET, ["daemons"]) => return daemons(control).await,
+        (&Method::POST, ["daemons"]) => add_daemon(admin, request).await?,
         (&Method::DELETE, ["daemons", id]) => {
             admin.revoke_daemon(id).await?;
             json!({})
@@ -45,48 +80,37 @@ pub(crate) async fn handle(front: &Arc<Front>, path: &str, request: Request<Inco
             let new = admin.rotate_daemon_key(id).await?;
             json!({ "daemonId": new.daemon_id, "apiKey": new.api_key })
         }
-        (&Method::POST, ["daemons", id, "disconnect"]) => {
-            found(front.cut_daemon(id).await, "the daemon is not connected")?
-        }
-        (&Method::POST, ["users"]) => add_user(front, request).await?,
+        (&Method::POST, ["users"]) => add_user(admin, request).await?,
         (&Method::DELETE, ["users", id]) => {
             admin.revoke_user(id).await?;
             json!({})
         }
-        (&Method::GET, ["sessions"]) => json!(front.sessions().await),
-        (&Method::POST, ["sessions", id, "disconnect"]) => {
-            let session = SessionId::from_base64url(id);
-            let session = session.ok_or_else(|| ApiError::bad_request("not a session id"))?;
-            found(front.cut_client(session).await, "no such session")?
-        }
         _ => return Err(ApiError::not_found("no such admin endpoint")),
     };
-    if method != Method::GET {
-        // The database does not report this process's own changes.
-        front.apply_changes(true).await?;
-    }
-    Ok(json_answer(StatusCode::OK, &body))
+    // The database does not report this process's own changes.
+    front.apply_changes(control, true).await?;
+    Ok(body)
 }
 
 fn found(found: bool, otherwise: &str) -> Result<Value, ApiError> {
     if found { Ok(json!({})) } else { Err(ApiError::not_found(otherwise)) }
 }
 
-async fn daemons(front: &Front) -> Result<Value, ApiError> {
-    let all = front.admin.daemons().await?;
-    let row = |daemon: &crate::admin::DaemonRow| {
-        json!({
+async fn daemons(control: &ControlPlane) -> Result<Value, ApiError> {
+    let mut rows = Vec::new();
+    for daemon in control.admin.daemons().await? {
+        rows.push(json!({
             "daemonId": daemon.id,
             "createdAt": daemon.created_at,
             "revokedAt": daemon.revoked_at,
             "maxSessions": daemon.max_sessions,
-            "online": front.registry.is_online(&daemon.id),
-        })
-    };
-    Ok(all.iter().map(row).collect())
+            "online": control.presence.is_online(&daemon.id).await?,
+        }));
+    }
+    Ok(json!(rows))
 }
 
-async fn add_daemon(front: &Front, request: Request<Incoming>) -> Result<Value, ApiError> {
+async fn add_daemon(admin: &Admin, request: Request<Incoming>) -> Result<Value, ApiError> {
     let input = read_json(request).await?;
     let id = match input.get("daemonId") {
         None | Some(Value::Null) => None,
@@ -99,17 +123,17 @@ async fn add_daemon(front: &Front, request: Request<Incoming>) -> Result<Value, 
             Some(sessions.ok_or_else(|| ApiError::bad_request("maxSessions must be a whole number"))?)
         }
     };
-    let new = front.admin.add_daemon(id, max_sessions).await?;
+    let new = admin.add_daemon(id, max_sessions).await?;
     Ok(json!({ "daemonId": new.daemon_id, "apiKey": new.api_key }))
 }
 
-async fn add_user(front: &Front, request: Request<Incoming>) -> Result<Value, ApiError> {
+async fn add_user(admin: &Admin, request: Request<Incoming>) -> Result<Value, ApiError> {
     let input = read_json(request).await?;
     let daemons = input.get("daemonIds").and_then(Value::as_array);
     let daemons = daemons.map(|all| all.iter().map(|id| id.as_str().map(str::to_owned)));
     let daemons: Option<Vec<String>> = daemons.and_then(Iterator::collect);
     let daemons = daemons.ok_or_else(|| ApiError::bad_request("daemonIds must be a list of strings"))?;
-    let new = front.admin.add_user(Some(&daemons)).await?;
+    let new = admin.add_user(Some(&daemons)).await?;
     Ok(json!({ "userId": new.user_id, "accessToken": new.access_token }))
 }
 

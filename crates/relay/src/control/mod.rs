@@ -1,11 +1,17 @@
 //! The control plane: who may connect, over HTTP (section 7), and the admin's endpoints.
 
 mod admin;
+mod internal;
 mod issuer;
+mod oidc;
+mod plane;
 mod procedures;
 mod wire;
 
-pub(crate) use admin::handle as handle_admin;
+pub(crate) use admin::{handle as handle_admin, is_admin};
+pub(crate) use internal::handle as handle_internal;
 pub(crate) use issuer::{Issuer, unix_time};
+pub(crate) use oidc::Oidc;
+pub(crate) use plane::{ControlPlane, Presence};
 pub(crate) use procedures::handle as handle_procedure;
 pub(crate) use wire::{Answer, ApiError, bearer, json_answer};

@@ -6,6 +6,7 @@ use hyper::{Method, Request, StatusCode, body::Incoming};
 use serde_json::{Value, json};
 
 use super::{
+    ControlPlane,
     issuer::unix_time,
     wire::{Answer, ApiError, bearer, json_answer, read_json},
 };
@@ -27,43 +28,60 @@ pub(crate) async fn handle(
         let message = "procedures are called with POST";
         return Err(ApiError::new(StatusCode::METHOD_NOT_ALLOWED, message));
     }
+    let control = &**front.control()?;
     let output = match procedure {
-        "daemon.renewToken" => renew_token(front, request).await?,
-        "relay.createSession" => create_session(front, request).await?,
-        "quickConnect.create" => create_code(front, request).await?,
-        "quickConnect.redeem" => redeem_code(front, client, request).await?,
+        "daemon.renewToken" => renew_token(front, control, request).await?,
+        "relay.createSession" => create_session(front, control, request).await?,
+        "quickConnect.create" => create_code(front, control, request).await?,
+        "quickConnect.redeem" => redeem_code(front, control, client, request).await?,
         _ => return Err(ApiError::not_found("no such procedure")),
     };
     let result = json!({ "result": { "data": output } });
     Ok(json_answer(StatusCode::OK, &result))
 }
 
-async fn renew_token(front: &Front, request: Request<Incoming>) -> Result<Value, ApiError> {
-    let daemon = authenticate_daemon(front, &request).await?;
+async fn renew_token(front: &Front, control: &ControlPlane, request: Request<Incoming>) -> Result<Value, ApiError> {
+    let daemon = authenticate_daemon(front, control, &request).await?;
     input(request).await?;
-    let token = front.issuer.presence_token(&daemon.id, daemon.valid_from, daemon.max_sessions);
+    let token = control.issuer.presence_token(&daemon.id, daemon.valid_from, daemon.max_sessions);
     Ok(json!({ "presenceToken": token }))
 }
 
-async fn create_session(front: &Front, request: Request<Incoming>) -> Result<Value, ApiError> {
+async fn create_session(front: &Front, control: &ControlPlane, request: Request<Incoming>) -> Result<Value, ApiError> {
     let token = bearer(&request).map(str::to_owned);
     let token = token.ok_or_else(|| ApiError::unauthorized("an access token is required"))?;
     front.admission.key_request(digest(&token))?;
     let input = input(request).await?;
     let daemon = text(&input, "daemonId")?;
-    match front.store.access(&token, daemon, unix_time()).await? {
+    match access(control, &token, daemon).await? {
         Access::NoUser => Err(ApiError::unauthorized("the access token is not valid")),
         Access::NoDaemon => Err(ApiError::not_found("no such daemon")),
         Access::Denied => Err(ApiError::new(StatusCode::FORBIDDEN, "the user may not reach this daemon")),
         Access::Granted { user, max_sessions } => Ok(json!({
             "relayUrl": front.relay_url,
-            "token": front.issuer.session_token(daemon, &user, max_sessions),
+            "token": control.issuer.session_token(daemon, &user, max_sessions),
         })),
     }
 }
 
-async fn create_code(front: &Front, request: Request<Incoming>) -> Result<Value, ApiError> {
-    let daemon = authenticate_daemon(front, &request).await?;
+/// What an access token is good for: one of this control plane's own, or of the OIDC issuer.
+async fn access(control: &ControlPlane, token: &str, daemon: &str) -> Result<Access, ApiError> {
+    let now = unix_time();
+    let Some(oidc) = control.oidc.as_ref().filter(|_| !token.starts_with(random::ACCESS_TOKEN_PREFIX)) else {
+        return Ok(control.store.access(token, daemon, now).await?);
+    };
+    let Some(user) = oidc.user(token, now).await? else {
+        return Ok(Access::NoUser);
+    };
+    Ok(match control.store.daemon(daemon).await? {
+        None => Access::NoDaemon,
+        Some(_) if !user.may_reach(daemon) => Access::Denied,
+        Some(daemon) => Access::Granted { user: user.subject, max_sessions: daemon.max_sessions },
+    })
+}
+
+async fn create_code(front: &Front, control: &ControlPlane, request: Request<Incoming>) -> Result<Value, ApiError> {
+    let daemon = authenticate_daemon(front, control, &request).await?;
     let input = input(request).await?;
     let lifetime = match input.get("ttlSeconds") {
         None => MAX_CODE_SECONDS,
@@ -72,7 +90,7 @@ async fn create_code(front: &Front, request: Request<Incoming>) -> Result<Value,
             .filter(|seconds| (1..=MAX_CODE_SECONDS).contains(seconds))
             .ok_or_else(|| ApiError::bad_request("ttlSeconds must be a whole number, 1 to 300"))?,
     };
-    let new = front.admin.add_code(&daemon.id, lifetime).await?;
+    let new = control.admin.add_code(&daemon.id, lifetime).await?;
     let code = new.code;
     Ok(json!({
         "code": code,
@@ -81,32 +99,41 @@ async fn create_code(front: &Front, request: Request<Incoming>) -> Result<Value,
     }))
 }
 
-async fn redeem_code(front: &Front, client: IpAddr, request: Request<Incoming>) -> Result<Value, ApiError> {
+async fn redeem_code(
+    front: &Front,
+    control: &ControlPlane,
+    client: IpAddr,
+    request: Request<Incoming>,
+) -> Result<Value, ApiError> {
     front.admission.code_attempt(client.into())?;
     let input = input(request).await?;
-    let code = normalize(text(&input, "code")?);
-    let found = match code {
-        Some(code) => front.store.redeem_code(&code, unix_time()).await?,
-        None => None,
-    };
-    let id = found.ok_or_else(|| ApiError::not_found("the code is unknown, used or over"))?;
-    let daemon = front.store.daemon(&id).await?;
+    let unknown = || ApiError::not_found("the code is unknown, used or over");
+    let code = normalize(text(&input, "code")?).ok_or_else(unknown)?;
+    // Whether the daemon is there is found out first: if that cannot be said, the code stays good.
+    let id = control.store.code(&code, unix_time()).await?.ok_or_else(unknown)?;
+    let online = control.presence.is_online(&id).await?;
+    let id = control.store.redeem_code(&code, unix_time()).await?.ok_or_else(unknown)?;
+    let daemon = control.store.daemon(&id).await?;
     let daemon = daemon.ok_or_else(|| ApiError::not_found("no such daemon"))?;
-    if !front.registry.is_online(&id) {
+    if !online {
         return Err(ApiError::new(StatusCode::CONFLICT, "the daemon is offline; the code is used up"));
     }
     let user = random::guest_id();
     Ok(json!({
         "relayUrl": front.relay_url,
-        "token": front.issuer.session_token(&id, &user, daemon.max_sessions),
+        "token": control.issuer.session_token(&id, &user, daemon.max_sessions),
         "daemonId": id,
     }))
 }
 
-async fn authenticate_daemon<B>(front: &Front, request: &Request<B>) -> Result<Daemon, ApiError> {
+async fn authenticate_daemon<B>(
+    front: &Front,
+    control: &ControlPlane,
+    request: &Request<B>,
+) -> Result<Daemon, ApiError> {
     let key = bearer(request).ok_or_else(|| ApiError::unauthorized("an API key is required"))?;
     front.admission.key_request(digest(key))?;
-    let daemon = front.store.daemon_by_key(key).await?;
+    let daemon = control.store.daemon_by_key(key).await?;
     daemon.ok_or_else(|| ApiError::unauthorized("the API key is not valid"))
 }
 

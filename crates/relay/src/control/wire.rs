@@ -47,6 +47,11 @@ impl ApiError {
         Self::new(StatusCode::NOT_FOUND, message)
     }
 
+    /// Something that this process depends on does not answer.
+    pub(crate) fn unavailable(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, message).retry_after(Duration::from_secs(1))
+    }
+
     /// The code that goes with the status, in the contract's spelling where it names one.
     fn code(&self) -> &'static str {
         match self.status {
@@ -81,8 +86,7 @@ impl From<StoreError> for ApiError {
     /// Counted and logged where it becomes an answer.
     fn from(error: StoreError) -> Self {
         tracing::error!(%error, "a request was refused because of the database");
-        let message = "the database is unavailable, try again later";
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, message).retry_after(Duration::from_secs(1))
+        Self::unavailable("the database is unavailable, try again later")
     }
 }
 

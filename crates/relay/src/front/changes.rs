@@ -1,16 +1,14 @@
 //! Noticing what the admin commands changed in the database: revocations and keys.
 
-use std::{
-    sync::{Arc, Weak},
-    time::Duration,
-};
+use std::{sync::Weak, time::Duration};
 
 use tokio::sync::Mutex;
 
 use super::Front;
 use crate::{
+    control::ControlPlane,
     hub::Command,
-    store::{Store, StoreError},
+    store::{Revocation, Store, StoreError},
 };
 
 /// How often to look. A revocation has to cut live connections within a second.
@@ -41,7 +39,10 @@ pub(crate) async fn watch(front: Weak<Front>) {
         let Some(front) = front.upgrade() else {
             return;
         };
-        let looked = front.apply_changes(false).await;
+        let Some(control) = &front.control else {
+            return;
+        };
+        let looked = front.apply_changes(control, false).await;
         if let Err(error) = &looked {
             if !failing {
                 tracing::error!(%error, "revocations cannot be read; live connections stay until they can");
@@ -56,23 +57,28 @@ pub(crate) async fn watch(front: Weak<Front>) {
 impl Front {
     /// Acts on what has changed since the last time. `force` looks even if the database says that
     /// nothing has, which it does of this process's own changes.
-    pub(crate) async fn apply_changes(self: &Arc<Self>, force: bool) -> Result<(), StoreError> {
+    pub(crate) async fn apply_changes(&self, control: &ControlPlane, force: bool) -> Result<(), StoreError> {
         // One at a time, so that no revocation is acted on twice or passed over.
-        let mut seen = self.changes.0.lock().await;
-        let version = self.store.version().await?;
+        let mut seen = control.changes.0.lock().await;
+        let version = control.store.version().await?;
         if version == seen.version && !force {
             return Ok(());
         }
-        for revocation in self.store.revocations_after(seen.revocation).await? {
-            tracing::info!(who = ?revocation.who, "access was revoked");
-            self.metrics.revocations.inc();
-            for shard in &self.shards {
-                shard.send(Command::Revoke(revocation.who.clone()));
-            }
+        for revocation in control.store.revocations_after(seen.revocation).await? {
             seen.revocation = revocation.seq;
+            self.revoke(&revocation);
         }
-        self.issuer.reload(&self.store).await?;
+        control.issuer.reload(&control.store).await?;
         seen.version = version;
         Ok(())
+    }
+
+    /// Cuts what is live of somebody whose access was taken.
+    pub(crate) fn revoke(&self, revocation: &Revocation) {
+        tracing::info!(who = ?revocation.who, "access was revoked");
+        self.metrics.revocations.inc();
+        for shard in &self.shards {
+            shard.send(Command::Revoke(revocation.clone()));
+        }
     }
 }

@@ -34,7 +34,9 @@ impl Front {
     pub(crate) async fn readiness(&self) -> Answer {
         let (status, word) = if self.is_draining() {
             (StatusCode::SERVICE_UNAVAILABLE, "draining")
-        } else if self.store.version().await.is_err() {
+        } else if let Some(control) = &self.control
+            && control.store.version().await.is_err()
+        {
             (StatusCode::SERVICE_UNAVAILABLE, "database unavailable")
         } else {
             (StatusCode::OK, "ready")

@@ -10,7 +10,7 @@ use super::{
     admission::Refused,
     upgrade::{self, Slot},
 };
-use crate::control::{self, Answer, ApiError, bearer, json_answer};
+use crate::control::{self, Answer, ApiError, json_answer};
 
 /// The media type of what Prometheus reads.
 const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -62,6 +62,7 @@ fn endpoint(path: &str) -> &'static str {
         "/readyz" => "readyz",
         "/metrics" => "metrics",
         path if path.starts_with("/admin/") => "admin",
+        path if path.starts_with("/internal/") => "internal",
         _ => "other",
     }
 }
@@ -82,7 +83,7 @@ async fn route(
         _ => (),
     }
     let client: IpAddr = front.proxies.get().client(visitor.peer, &request);
-    if path == "/" {
+    if path == "/" && front.serves_websockets {
         return upgrade::handle(front, slot, client, &request).await;
     }
     front.admission.request(client.into())?;
@@ -92,8 +93,11 @@ async fn route(
     if let Some(path) = path.strip_prefix("/admin/") {
         return control::handle_admin(front, path, request).await;
     }
+    if let Some(path) = path.strip_prefix("/internal/") {
+        return control::handle_internal(front, path, &request).await;
+    }
     if get && path == "/.well-known/jwks.json" {
-        let mut answer = json_answer(StatusCode::OK, &front.issuer.keys().jwks);
+        let mut answer = json_answer(StatusCode::OK, &front.control()?.issuer.keys().jwks);
         let five_minutes = header::HeaderValue::from_static("public, max-age=300");
         answer.headers_mut().insert(header::CACHE_CONTROL, five_minutes);
         return Ok(answer);
@@ -103,11 +107,9 @@ async fn route(
 
 /// Metrics are for whoever reaches the operations' own address, or has the admin token.
 async fn metrics(front: &Front, visitor: &Visitor, request: &Request<Incoming>) -> Result<Answer, ApiError> {
-    if !visitor.operations_only && !front.open_metrics {
-        let token = bearer(request).unwrap_or_default();
-        if !front.store.is_admin_token(token).await? {
-            return Err(ApiError::unauthorized("the admin token is required"));
-        }
+    let open = visitor.operations_only || front.open_metrics;
+    if !open && !control::is_admin(front, request).await? {
+        return Err(ApiError::unauthorized("the admin token is required"));
     }
     let mut answer = Answer::new(front.metrics.render().into());
     answer.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static(METRICS_TYPE));

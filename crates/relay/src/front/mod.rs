@@ -30,14 +30,14 @@ pub use tls::TlsError;
 pub(crate) use tls::{Tls, watch as watch_tls};
 
 use crate::{
-    admin::Admin,
+    authority::Authority,
     config::Config,
-    control::Issuer,
+    control::{ApiError, ControlPlane},
     hub::{Command, Registry, SessionInfo, ShardHandle},
     limits::Limits,
     metrics::Metrics,
     shared::Shared,
-    store::Store,
+    store::digest,
     token::Verifier,
 };
 
@@ -49,11 +49,15 @@ pub(crate) struct Front {
     pub(crate) metrics_address: Option<SocketAddr>,
     pub(crate) relay_url: String,
     pub(crate) api_url: String,
-    pub(crate) store: Store,
-    pub(crate) admin: Admin,
-    pub(crate) changes: Changes,
-    pub(crate) issuer: Issuer,
+    /// The control plane, if this process is one.
+    pub(crate) control: Option<Arc<ControlPlane>>,
+    /// Whose tokens open WebSockets.
+    pub(crate) authority: Authority,
     pub(crate) verifier: Verifier,
+    /// Whether WebSockets are served here.
+    pub(crate) serves_websockets: bool,
+    /// What a relay and a control plane that run apart know each other by.
+    pub(crate) shared_secret: Option<SecretDigest>,
     pub(crate) registry: Arc<Registry>,
     pub(crate) limits: Shared<Limits>,
     pub(crate) metrics: Arc<Metrics>,
@@ -67,7 +71,25 @@ pub(crate) struct Front {
     pub(crate) draining: AtomicBool,
 }
 
+/// A secret's digest: comparing digests tells nothing about the secret by its timing.
+pub(crate) struct SecretDigest([u8; 32]);
+
+impl SecretDigest {
+    pub(crate) fn new(secret: &str) -> Self {
+        Self(digest(secret))
+    }
+
+    pub(crate) fn matches(&self, secret: &str) -> bool {
+        digest(secret) == self.0
+    }
+}
+
 impl Front {
+    /// The control plane, where there is one.
+    pub(crate) fn control(&self) -> Result<&Arc<ControlPlane>, ApiError> {
+        self.control.as_ref().ok_or_else(|| ApiError::not_found("the control plane is elsewhere"))
+    }
+
     /// The shard of a daemon and all its clients.
     fn shard(&self, daemon: &str) -> &ShardHandle {
         let shards = self.shards.len() as u64;

@@ -25,6 +25,7 @@ use crate::{
 /// A connection that was let in and whose 101 is on its way.
 pub(crate) struct Accepted {
     pub(crate) daemon_id: Arc<str>,
+    issued_at: u64,
     address: IpAddr,
     places: Places,
     arrival: Arrival,
@@ -41,6 +42,7 @@ impl Accepted {
             accepted: visitor.accepted,
             places: self.places,
             daemon_id: self.daemon_id,
+            issued_at: self.issued_at,
             arrival: self.arrival,
         }
     }
@@ -96,20 +98,17 @@ pub(crate) async fn handle(
     if front.is_draining() {
         return Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "the relay is shutting down"));
     }
-    let claims = claims(front, request).map_err(|refusal| {
-        front.metrics.refusal(refusal.name());
-        let status = StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::UNAUTHORIZED);
-        ApiError::new(status, refusal.to_string())
-    })?;
+    let claims = claims(front, request).await?;
     // Behind a proxy the connection's own address is the proxy's, and only now the client counts.
     let of_address = if slot.has_address() { None } else { Some(front.admission.address(client.into())?) };
+    let issued_at = claims.issued_at;
     let (daemon_id, arrival) = admit(front, claims).await?;
     let mut state = slot.state();
     let (Some(in_all), Some(of_address)) = (state.in_all.take(), of_address.or_else(|| state.of_address.take())) else {
         return Err(ApiError::bad_request("this connection has become a WebSocket already"));
     };
     let places = Places { _in_all: in_all, _of_address: of_address };
-    state.accepted = Some(Accepted { daemon_id, address: client, places, arrival });
+    state.accepted = Some(Accepted { daemon_id, issued_at, address: client, places, arrival });
     drop(state);
     let mut answer = Response::new(Full::default());
     *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
@@ -143,7 +142,7 @@ fn accept_key(request: &Request<Incoming>) -> Result<Option<header::HeaderValue>
 }
 
 /// What the request's token claims, if it is good.
-fn claims(front: &Front, request: &Request<Incoming>) -> Result<Claims, Refusal> {
+async fn claims(front: &Front, request: &Request<Incoming>) -> Result<Claims, ApiError> {
     let query = request.uri().query().unwrap_or_default();
     let from_query = || {
         let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
@@ -151,16 +150,19 @@ fn claims(front: &Front, request: &Request<Incoming>) -> Result<Claims, Refusal>
     };
     // No token has a character that a query would have to escape.
     let token = bearer(request).or_else(from_query).unwrap_or_default();
-    let token = Unverified::parse(token)?;
-    let keys = front.issuer.keys();
-    let key = keys.verifying.get(token.kid()).ok_or(Refusal::Kid)?;
-    token.verify(key, &front.verifier, unix_time())
+    let refused = |refusal: Refusal| {
+        front.metrics.refusal(refusal.name());
+        let status = StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::UNAUTHORIZED);
+        ApiError::new(status, refusal.to_string())
+    };
+    let token = Unverified::parse(token).map_err(refused)?;
+    let key = front.authority.key(token.kid()).await?.ok_or(Refusal::Kid).map_err(refused)?;
+    token.verify(&key, &front.verifier, unix_time()).map_err(refused)
 }
 
 /// What a good token still has to pass: who lost access since, and what is taken.
 async fn admit(front: &Arc<Front>, claims: Claims) -> Result<(Arc<str>, Arrival), ApiError> {
     let daemon_id: Arc<str> = claims.daemon_id.into();
-    let daemon = front.store.daemon(&daemon_id).await?;
     let forbidden = |reason, message| {
         front.metrics.refusal(reason);
         ApiError::new(StatusCode::FORBIDDEN, message)
@@ -168,16 +170,17 @@ async fn admit(front: &Arc<Front>, claims: Claims) -> Result<(Arc<str>, Arrival)
     let limit = claims.concurrent_sessions;
     let arrival = match claims.role {
         Role::Daemon => {
-            if daemon.is_none_or(|daemon| claims.issued_at < daemon.valid_from) {
+            if !front.authority.serves(&daemon_id, claims.issued_at).await? {
                 return Err(forbidden("not served", "this daemon is not served here"));
             }
             let online = front.registry.daemon_online(&daemon_id, limit);
             Arrival::Daemon { resume: claims.resume, online }
         }
         Role::Client { session } => {
-            if front.store.user_is_revoked(&claims.subject).await? {
+            if !front.authority.has_user(&claims.subject).await? {
                 return Err(forbidden("revoked", "this user's access was revoked"));
             }
+            let daemon_known = front.authority.knows(&daemon_id).await?;
             let cap = front.limits.get().sessions_per_daemon;
             let cap = u32::try_from(cap).unwrap_or(u32::MAX);
             let lease = front.registry.lease(session, &daemon_id, limit.map_or(cap, |limit| limit.min(cap)));
@@ -189,7 +192,7 @@ async fn admit(front: &Arc<Front>, claims: Claims) -> Result<(Arc<str>, Arrival)
                     ApiError::new(StatusCode::TOO_MANY_REQUESTS, message)
                 }
             })?;
-            Arrival::Client { user: claims.subject, lease, daemon_known: daemon.is_some() }
+            Arrival::Client { user: claims.subject, lease, daemon_known }
         }
     };
     Ok((daemon_id, arrival))

@@ -9,7 +9,7 @@ use super::registry::{Lease, Online};
 use crate::{
     front::{Places, io::DetachedIo},
     limits::Limits,
-    store::Revoked,
+    store::Revocation,
 };
 
 /// Who a new connection lets in; its token was good.
@@ -47,6 +47,8 @@ pub(crate) struct NewConnection {
     /// What it takes up of the limits on connections.
     pub(crate) places: Places,
     pub(crate) daemon_id: Arc<str>,
+    /// When its token was issued, in seconds since 1970.
+    pub(crate) issued_at: u64,
     pub(crate) arrival: Arrival,
 }
 
@@ -80,7 +82,7 @@ pub(crate) enum Command {
     CutClient(SessionId, oneshot::Sender<bool>),
     Sessions(oneshot::Sender<Vec<SessionInfo>>),
     /// Closes what belongs to somebody whose access was taken.
-    Revoke(Revoked),
+    Revoke(Revocation),
     /// New limits, for what connects from now on and what is decided from now on.
     Limits(Arc<Limits>),
     /// Closes everything with 1012, spread over the drain time; the answer comes when all is gone.

@@ -3,6 +3,7 @@
 
 use std::{
     cell::{Cell, RefCell},
+    collections::VecDeque,
     io,
     rc::Rc,
     sync::Arc,
@@ -31,7 +32,11 @@ use super::{
     pairing::Pairing,
     registry::{Lease, Online},
 };
-use crate::{limits::Limits, metrics::Metrics, store::Revoked};
+use crate::{
+    limits::Limits,
+    metrics::Metrics,
+    store::{Revocation, Revoked},
+};
 
 /// Longest WebSocket message; more is refused with 1009.
 const MAX_MESSAGE: usize = 1024 * 1024;
@@ -45,6 +50,9 @@ const WRITE_BUFFER: usize = 64 * 1024;
 /// Answers that a daemon may leave unread while it makes more of them.
 const MAX_UNREAD_ANSWERS: usize = 1024 * 1024;
 
+/// How long a connection may be on its way from the check of its token to its shard.
+const ON_THE_WAY: Duration = Duration::from_secs(60);
+
 /// Time between two closes of a shutdown, unless there are too many for its whole time.
 const DRAIN_GAP: Duration = Duration::from_millis(10);
 
@@ -56,6 +64,9 @@ pub(crate) struct Shard {
     connections: Cell<usize>,
     /// Waits for the last of them.
     drained: RefCell<Option<oneshot::Sender<()>>>,
+    /// What was revoked just now: a connection that was let in just before may still be on its way
+    /// here.
+    revoked: RefCell<VecDeque<(Instant, Revocation)>>,
 }
 
 /// Starts the shard of that number, out of `shards`, on a thread of its own.
@@ -78,6 +89,7 @@ pub(crate) fn start(
                     context,
                     connections: Cell::new(0),
                     drained: RefCell::default(),
+                    revoked: RefCell::default(),
                 });
                 runtime.block_on(shard.run(inbox));
             }
@@ -112,7 +124,7 @@ impl Shard {
                 Command::Sessions(reply) => {
                     let _ = reply.send(self.sessions());
                 }
-                Command::Revoke(who) => self.revoke(&who),
+                Command::Revoke(revocation) => self.revoke(revocation),
                 Command::Limits(limits) => self.context.set_limits(limits),
                 Command::Drain(reply) => self.drain(reply),
                 Command::Ping(reply) => {
@@ -123,6 +135,7 @@ impl Shard {
     }
 
     async fn connect(self: &Rc<Self>, new: NewConnection) {
+        let revoked = self.was_revoked(&new);
         // The peer is gone already if this fails.
         let Ok(io) = new.io.attach() else {
             return;
@@ -151,6 +164,9 @@ impl Shard {
                 (link, endpoint, gate)
             }
         };
+        if revoked {
+            link.terminate(ControlCode::UNAUTHORIZED, 0, now);
+        }
         let presence = self.context.metrics.connection(role);
         let about = About { number: new.number, opened: now, _presence: presence, _places: new.places };
         let connection = Connection::new(Rc::clone(self), socket, link, endpoint, gate, about);
@@ -271,9 +287,9 @@ impl Shard {
             .collect()
     }
 
-    fn revoke(&self, who: &Revoked) {
+    fn revoke(&self, revocation: Revocation) {
         let now = Instant::now();
-        match who {
+        match &revocation.who {
             Revoked::Daemon(id) => {
                 if let Some(daemon) = self.pairing.daemon(id) {
                     for pair in daemon.pairs() {
@@ -296,6 +312,22 @@ impl Shard {
                 }
             }
         }
+        let mut revoked = self.revoked.borrow_mut();
+        revoked.push_back((now, revocation));
+        while revoked.front().is_some_and(|(at, _)| now.duration_since(*at) > ON_THE_WAY) {
+            revoked.pop_front();
+        }
+    }
+
+    /// Whether the access was taken while the connection was on its way here.
+    fn was_revoked(&self, new: &NewConnection) -> bool {
+        let revoked = self.revoked.borrow();
+        revoked.iter().any(|(_, Revocation { who, at, .. })| match (who, &new.arrival) {
+            (Revoked::Daemon(id), _) => **id == *new.daemon_id,
+            (Revoked::Key(id), Arrival::Daemon { .. }) => **id == *new.daemon_id && new.issued_at <= *at,
+            (Revoked::User(id), Arrival::Client { user, .. }) => id == user,
+            _ => false,
+        })
     }
 }
 

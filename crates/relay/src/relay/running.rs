@@ -89,8 +89,12 @@ impl RunningRelay {
     }
 
     /// The daemons, users and keys of this relay.
+    ///
+    /// # Panics
+    ///
+    /// When the control plane is elsewhere, and they with it.
     pub fn admin(&self) -> &Admin {
-        &self.front.admin
+        &self.front.control.as_ref().expect("a relay apart from its control plane has no database").admin
     }
 
     /// Registers a daemon; `id` is a random one if `None`. Short for [`Admin::add_daemon`].
@@ -98,8 +102,12 @@ impl RunningRelay {
     /// # Errors
     ///
     /// When the id is none, or there is or was one of it.
+    ///
+    /// # Panics
+    ///
+    /// See [`admin`](Self::admin).
     pub async fn add_daemon(&self, id: Option<&str>) -> Result<DaemonCredentials, AdminError> {
-        self.front.admin.add_daemon(id, None).await
+        self.admin().add_daemon(id, None).await
     }
 
     /// Cuts a daemon's TCP connection without a close frame, like a network that fails. Whether it

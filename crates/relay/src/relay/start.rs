@@ -9,6 +9,7 @@ use std::{
     thread,
 };
 
+use reqwest::Url;
 use tokio::{
     net::TcpListener,
     runtime::{Builder, Runtime},
@@ -19,14 +20,16 @@ use tokio::{
 use super::{RelayBuilder, RunningRelay, StartError};
 use crate::{
     admin::{Admin, AdminError, DaemonCredentials},
-    config::Config,
-    control::Issuer,
-    front::{self, Admission, Changes, Front, Tls, TrustedProxies},
+    authority::Authority,
+    config::{Config, ConfigError, Role},
+    control::{ControlPlane, Issuer, Oidc, Presence},
+    front::{self, Admission, Changes, Front, SecretDigest, Tls, TrustedProxies},
     hub::{self, Registry},
     metrics::Metrics,
+    remote::{Fetch, RemoteControl, RemoteRelay, watch_control},
     shared::Shared,
     store::{Store, StoreError, open_private, prepare_directory},
-    token::{Verifier, VerifyingKeys},
+    token::{Jwks, Verifier, VerifyingKeys},
 };
 
 /// Who exists from the start where nothing is stored: one daemon, and a user who may reach every
@@ -109,6 +112,7 @@ async fn run(builder: RelayBuilder, report: Report, mut stopping: watch::Receive
     }
     let mut watching = JoinSet::new();
     watching.spawn(front::watch_changes(Arc::downgrade(&front)));
+    watching.spawn(watch_control(Arc::downgrade(&front)));
     if let Some(tls) = &front.tls {
         watching.spawn(front::watch_tls(Arc::downgrade(tls)));
     }
@@ -134,15 +138,7 @@ async fn set_up(builder: RelayBuilder) -> Result<Started, StartError> {
     let RelayBuilder { config, trusted } = builder;
     let metrics = Arc::new(Metrics::new());
     let tls = config.tls.clone().map(Tls::load).transpose()?.map(Arc::new);
-    let (store, lock, seeds) = if let Some(directory) = &config.data_dir {
-        // First the lock: a newer program must not change the tables under a running older one.
-        let lock = lock(directory)?;
-        (Store::open(directory, &metrics.store_errors)?, Some(lock), None)
-    } else {
-        let store = Store::in_memory(&metrics.store_errors)?;
-        let seeds = seed(&store).await?;
-        (store, None, Some(seeds))
-    };
+    let registry = Arc::new(Registry::default());
     let (listener, address) = listen(config.listen).await?;
     let operations = match config.metrics_listen {
         Some(address) => Some(listen(address).await?),
@@ -150,21 +146,22 @@ async fn set_up(builder: RelayBuilder) -> Result<Started, StartError> {
     };
     let (operations, metrics_address) = operations.unzip();
     let (relay_url, api_url) = config.urls(address);
+    let whole = Whole { config: &config, metrics: &metrics, registry: &registry, api_url: &api_url };
+    let Authorized { control, authority, issuer, seeds, lock } = whole.authority(&trusted).await?;
     let limits = Arc::new(config.limits.clone());
     let count = threads(&config);
     let shards = (0..count).map(|shard| hub::start(shard, count, Arc::clone(&limits), Arc::clone(&metrics)));
     let shards = shards.collect::<io::Result<_>>().map_err(StartError::Thread)?;
-    let trusted = VerifyingKeys::from(&trusted);
     let front = Front {
-        issuer: Issuer::new(api_url.clone(), config.region.clone(), trusted, &store).await?,
-        verifier: Verifier { issuer: api_url.clone(), region: config.region.clone() },
-        changes: Changes::new(&store).await?,
         metrics_address,
         relay_url,
         api_url,
-        admin: Admin::new(store.clone()),
-        store,
-        registry: Arc::new(Registry::default()),
+        control,
+        authority,
+        verifier: Verifier { issuer, region: config.region.clone() },
+        serves_websockets: config.role != Role::Control,
+        shared_secret: config.shared_secret.as_ref().map(|secret| SecretDigest::new(secret.expose())),
+        registry,
         admission: Arc::new(Admission::new(&limits, Arc::clone(&metrics))),
         limits: Shared::new(config.limits.clone()),
         metrics,
@@ -177,6 +174,75 @@ async fn set_up(builder: RelayBuilder) -> Result<Started, StartError> {
         config,
     };
     Ok(Started { front: Arc::new(front), listener, operations, seeds, lock })
+}
+
+/// What decides who is let in.
+struct Authorized {
+    control: Option<Arc<ControlPlane>>,
+    authority: Authority,
+    issuer: String,
+    seeds: Option<Seeds>,
+    lock: Option<DataDirLock>,
+}
+
+/// What that is made of.
+struct Whole<'a> {
+    config: &'a Config,
+    metrics: &'a Metrics,
+    registry: &'a Arc<Registry>,
+    api_url: &'a str,
+}
+
+impl Whole<'_> {
+    async fn authority(&self, trusted: &Jwks) -> Result<Authorized, StartError> {
+        let config = self.config;
+        let secret = config.shared_secret.as_ref().map(|secret| secret.expose().clone());
+        if let Some(control) = &config.control {
+            let fetch = Fetch::new(config.ca_file.as_deref())?;
+            let remote = RemoteControl::new(fetch, &control.url, control.jwks_url(), secret);
+            let (authority, issuer) = (Authority::Remote(Box::new(remote)), control.issuer());
+            return Ok(Authorized { control: None, authority, issuer, seeds: None, lock: None });
+        }
+        let errors = &self.metrics.store_errors;
+        let (store, lock, seeds) = if let Some(directory) = &config.data_dir {
+            // First the lock: a newer program must not change the tables under a running older one.
+            let lock = lock(directory)?;
+            (Store::open(directory, errors)?, Some(lock), None)
+        } else {
+            let store = Store::in_memory(errors)?;
+            let seeds = seed(&store).await?;
+            (store, None, Some(seeds))
+        };
+        let presence = match secret {
+            Some(secret) if config.role == Role::Control => {
+                let (fetch, url) = (Fetch::new(config.ca_file.as_deref())?, self.relay_http_url()?);
+                Presence::There(RemoteRelay::new(fetch, url, secret))
+            }
+            _ => Presence::Here(Arc::clone(self.registry)),
+        };
+        let oidc = match &config.oidc {
+            Some(oidc) => Some(Oidc::new(oidc, Fetch::new(config.ca_file.as_deref())?)),
+            None => None,
+        };
+        let (issuer, trusted) = (self.api_url.to_owned(), VerifyingKeys::from(trusted));
+        let control = Arc::new(ControlPlane {
+            issuer: Issuer::new(issuer.clone(), config.region.clone(), trusted, &store).await?,
+            changes: Changes::new(&store).await?,
+            admin: Admin::new(store.clone()),
+            store,
+            presence,
+            oidc,
+        });
+        let authority = Authority::Own(Arc::clone(&control));
+        Ok(Authorized { control: Some(control), authority, issuer, seeds, lock })
+    }
+
+    /// The relay's URL as HTTP has it.
+    fn relay_http_url(&self) -> Result<Url, ConfigError> {
+        let url = self.config.relay_url.as_deref().unwrap_or_default();
+        let fault = |_| ConfigError::new("configuration", format!("relay_url = {url:?} is no URL"));
+        Url::parse(&url.replacen("ws", "http", 1)).map_err(fault)
+    }
 }
 
 fn lock(directory: &Path) -> Result<DataDirLock, StartError> {

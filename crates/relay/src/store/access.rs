@@ -53,11 +53,38 @@ pub(crate) enum Revoked {
     User(String),
 }
 
+impl Revoked {
+    /// What is written in the database and told to relays.
+    pub(crate) fn new(kind: &str, subject: String) -> Self {
+        match kind {
+            "user" => Self::User(subject),
+            "key" => Self::Key(subject),
+            _ => Self::Daemon(subject),
+        }
+    }
+
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Daemon(_) => "daemon",
+            Self::Key(_) => "key",
+            Self::User(_) => "user",
+        }
+    }
+
+    pub(crate) fn into_subject(self) -> String {
+        match self {
+            Self::Daemon(subject) | Self::Key(subject) | Self::User(subject) => subject,
+        }
+    }
+}
+
 /// A revocation and its place in the order of them.
 #[derive(Clone, Eq, PartialEq, Debug)]
 pub(crate) struct Revocation {
     pub(crate) seq: i64,
     pub(crate) who: Revoked,
+    /// When, in seconds since 1970.
+    pub(crate) at: u64,
 }
 
 impl Store {
@@ -193,16 +220,12 @@ impl Store {
         self.reader
             .call(move |db| {
                 let mut all =
-                    db.prepare_cached("SELECT seq, kind, subject FROM revocations WHERE seq > ?1 ORDER BY seq")?;
+                    db.prepare_cached("SELECT seq, kind, subject, at FROM revocations WHERE seq > ?1 ORDER BY seq")?;
                 let rows = all.query_map([seq], |row| {
-                    let subject = row.get(2)?;
                     Ok(Revocation {
                         seq: row.get(0)?,
-                        who: match row.get_ref(1)?.as_str()? {
-                            "user" => Revoked::User(subject),
-                            "key" => Revoked::Key(subject),
-                            _ => Revoked::Daemon(subject),
-                        },
+                        who: Revoked::new(row.get_ref(1)?.as_str()?, row.get(2)?),
+                        at: seconds(row.get(3)?),
                     })
                 })?;
                 Ok(rows.collect::<Result<_, _>>()?)

@@ -34,37 +34,43 @@ fn insert(db: &Connection, key: &SigningKey, now: u64) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// The published keys, the one that signs at the end.
-fn published(db: &Connection, now: u64) -> rusqlite::Result<Vec<SigningKey>> {
+/// The key that signs, and all that are published; `None` while no key signs.
+fn published(db: &Connection, now: u64) -> Result<Option<(SigningKey, Jwks)>, StoreError> {
     let mut all = db.prepare_cached(
-        "SELECT seed FROM signing_keys WHERE retired_at IS NULL OR retired_at > ?1
-         ORDER BY retired_at IS NULL, created_at, kid",
+        "SELECT seed, retired_at IS NULL FROM signing_keys WHERE retired_at IS NULL OR retired_at > ?1
+         ORDER BY created_at, kid",
     )?;
     let mut rows = all.query([time(now.saturating_sub(PUBLISHED_FOR))])?;
-    let mut keys = Vec::new();
+    let (mut signing, mut jwks) = (None, Jwks::default());
     while let Some(row) = rows.next()? {
-        keys.push(SigningKey::from_seed(&Zeroizing::new(row.get(0)?)));
+        let key = SigningKey::from_seed(&Zeroizing::new(row.get(0)?));
+        jwks.keys.push(key.jwk());
+        if row.get(1)? {
+            signing = Some(key);
+        }
     }
-    Ok(keys)
+    Ok(signing.map(|key| (key, jwks)))
 }
 
 impl Store {
     /// The key that signs now, made at the first call, and every key that is still published.
     pub(crate) async fn signing_keys(&self, now: u64) -> Result<(SigningKey, Jwks), StoreError> {
+        // Only the first call ever has to write; a database that somebody else has locked is no
+        // reason not to know the keys.
+        if let Some(keys) = self.reader.call(move |db| published(db, now)).await? {
+            return Ok(keys);
+        }
         let fresh = random::bytes::<32>();
         self.writer
             .call(move |db| {
                 let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-                let signs = "SELECT 1 FROM signing_keys WHERE retired_at IS NULL";
-                if !transaction.prepare_cached(signs)?.exists([])? {
+                // Another process may have been quicker.
+                if published(&transaction, now)?.is_none() {
                     insert(&transaction, &SigningKey::from_seed(&fresh), now)?;
                 }
+                let keys = published(&transaction, now)?;
                 transaction.commit()?;
-                let mut keys = published(db, now)?;
-                let jwks = Jwks { keys: keys.iter().map(SigningKey::jwk).collect() };
-                // The order puts the one that signs last.
-                let current = keys.pop();
-                current.map(|key| (key, jwks)).ok_or_else(|| StoreError::Broken("the signing key is gone".to_owned()))
+                keys.ok_or_else(|| StoreError::Broken("the signing key is gone".to_owned()))
             })
             .await
     }

@@ -22,7 +22,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::oneshot;
 
 pub use access::UserRow;
-pub(crate) use access::{Access, Revoked};
+pub(crate) use access::{Access, Revocation, Revoked};
 pub use daemons::DaemonRow;
 pub(crate) use daemons::{AddDaemon, Daemon};
 pub use keys::KeyRow;
@@ -156,6 +156,29 @@ impl Store {
         })
     }
 
+    /// Whether the file is whole; what is wrong with it otherwise.
+    pub(crate) async fn check(&self) -> Result<(), StoreError> {
+        self.reader
+            .call(|db| {
+                let found: String = db.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+                if found == "ok" { Ok(()) } else { Err(StoreError::Broken(found)) }
+            })
+            .await
+    }
+
+    /// Whether anything can be written.
+    pub(crate) async fn check_writing(&self) -> Result<(), StoreError> {
+        self.writer
+            .call(|db| {
+                let transaction = db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+                transaction
+                    .execute("INSERT INTO settings (name, value) VALUES ('check', x'') ON CONFLICT DO NOTHING", [])?;
+                transaction.execute("DELETE FROM settings WHERE name = 'check'", [])?;
+                Ok(transaction.commit()?)
+            })
+            .await
+    }
+
     /// A number that changes when another process, or this one's writer, has changed the file.
     pub(crate) async fn version(&self) -> Result<i64, StoreError> {
         self.reader.call(|db| Ok(db.pragma_query_value(None, "data_version", |row| row.get(0))?)).await
@@ -165,4 +188,33 @@ impl Store {
 /// What is stored of a secret.
 pub(crate) fn digest(secret: &str) -> [u8; 32] {
     Sha256::digest(secret.as_bytes()).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use prometheus_client::metrics::counter::Counter;
+
+    use super::{Store, StoreError};
+    use crate::store::AddDaemon;
+
+    #[tokio::test]
+    async fn a_full_disk_refuses_writes_and_goes_on_reading() {
+        let directory = tempfile::tempdir().unwrap();
+        let errors = Counter::default();
+        let store = Store::open(directory.path(), &errors).unwrap();
+        assert!(matches!(store.add_daemon("d".to_owned(), None, 1).await.unwrap(), AddDaemon::Added(_)));
+        // The database may not grow any more, which is what a full disk comes to.
+        let limit = |pages: i64| store.writer.call(move |db| Ok(db.pragma_update(None, "max_page_count", pages)?));
+        limit(1).await.unwrap();
+        let full = loop {
+            if let Err(error) = store.add_user(vec!["x".repeat(1_000)], 1).await {
+                break error;
+            }
+        };
+        assert!(matches!(full, StoreError::Unavailable(_)), "{full}");
+        assert_eq!(errors.get(), 1);
+        assert!(store.daemon("d").await.unwrap().is_some(), "reading goes on");
+        limit(1_000_000).await.unwrap();
+        store.add_user(Vec::new(), 1).await.expect("with room again it works again");
+    }
 }

@@ -34,6 +34,17 @@ impl Store {
             .await
     }
 
+    /// Whose a code is, without using it up. `None` when it is unknown, used or over.
+    pub(crate) async fn code(&self, code: &str, now: u64) -> Result<Option<String>, StoreError> {
+        let hash = digest(code);
+        self.reader
+            .call(move |db| {
+                let find = "SELECT daemon_id FROM quick_connect WHERE hash = ?1 AND expires_at > ?2";
+                Ok(db.prepare_cached(find)?.query_row(params![hash, time(now)], |row| row.get(0)).optional()?)
+            })
+            .await
+    }
+
     /// Uses a code up. `None` when it is unknown, used or over.
     pub(crate) async fn redeem_code(&self, code: &str, now: u64) -> Result<Option<String>, StoreError> {
         let hash = digest(code);

@@ -6,6 +6,8 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use ed25519_dalek::VerifyingKey;
 use serde::{Deserialize, Serialize};
 
+use crate::remote::KeySet;
+
 /// One published key.
 #[derive(Clone, Eq, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Jwk {
@@ -78,6 +80,16 @@ impl VerifyingKeys {
         for (kid, key) in &other.0 {
             self.0.entry(kid.clone()).or_insert(*key);
         }
+    }
+}
+
+impl KeySet for VerifyingKeys {
+    fn parse(json: &[u8]) -> Option<Self> {
+        serde_json::from_slice::<Jwks>(json).ok().map(|jwks| Self::from(&jwks))
+    }
+
+    fn has(&self, kid: &str) -> bool {
+        self.0.contains_key(kid)
     }
 }
 

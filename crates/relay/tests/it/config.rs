@@ -99,3 +99,50 @@ fn plain_on_an_address_that_others_reach_has_to_be_asked_for() {
     assert!(refused("data_dir = 'x'\nlisten = '0.0.0.0:80'\nallow_plain = true").contains("relay_url is missing"));
     assert!(refused("data_dir = 'x'\nlisten = '192.0.2.1:80'").contains("allow_plain"));
 }
+
+#[test]
+fn a_role_needs_its_own_settings_and_no_others() {
+    let relay = "role = 'relay'\n[control]\nurl = 'https://control.test'";
+    load(&[file(relay).unwrap()]).unwrap();
+    assert!(refused("role = 'relay'").contains("control.url"));
+    assert!(refused("role = 'everything'").contains("everything"));
+    assert!(refused(&format!("data_dir = 'x'\n{relay}")).contains("data_dir"));
+    assert!(
+        refused(&format!("{relay}\n[oidc]\nissuer = 'x'\njwks_url = 'https://x'\naudience = 'x'")).contains("oidc")
+    );
+    assert!(refused("role = 'relay'\n[control]\nurl = 'http://control.test'").contains("https"));
+    assert!(refused("role = 'relay'\n[control]\nurl = 'control.test'").contains("url"));
+    assert!(refused("role = 'relay'\n[control]\nissuer = 'x'").contains("url"));
+    load(&[file("role = 'relay'\n[control]\nurl = 'http://127.0.0.1:1'").unwrap()]).unwrap();
+    let secret = "s".repeat(32);
+    let urls = "data_dir = 'x'\nrelay_url = 'wss://r.test'\napi_url = 'https://c.test'";
+    load(&[file(&format!("role = 'control'\n{urls}\nshared_secret = '{secret}'")).unwrap()]).unwrap();
+    assert!(refused(&format!("role = 'control'\n{urls}")).contains("shared_secret"));
+    let short = refused(&format!("role = 'control'\n{urls}\nshared_secret = 'hunter2'"));
+    assert!(short.contains("shared_secret") && !short.contains("hunter2"), "{short}");
+    assert!(refused(&format!("{urls}\nshared_secret = '{secret}'")).contains("shared_secret"));
+    assert!(refused("role = 'control'\ndata_dir = 'x'").contains("relay_url"));
+}
+
+#[test]
+fn a_section_may_come_from_several_sources() {
+    let file = file("data_dir = 'x'\n[tls]\ncertificate = 'cert.pem'").unwrap();
+    let env = env(&[("SIDEBAND_RELAY_TLS__KEY", "key.pem")]);
+    let config = load(&[file.clone(), env]).unwrap();
+    assert_eq!(config.tls.unwrap().key.to_str(), Some("key.pem"));
+    assert!(load(&[file]).unwrap_err().contains("key"));
+}
+
+#[test]
+fn the_shared_secret_comes_from_a_file_and_is_never_shown() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("secret");
+    std::fs::write(&path, format!("{}\n", "s3cret".repeat(6))).unwrap();
+    let text =
+        format!("role = 'relay'\nshared_secret_file = '{}'\n[control]\nurl = 'https://control.test'", path.display());
+    let config = load(&[file(&text).unwrap()]).unwrap();
+    assert!(config.shared_secret.is_some());
+    assert!(!format!("{config:?}").contains("s3cret"));
+    std::fs::remove_file(&path).unwrap();
+    assert!(refused(&text).contains("secret"));
+}

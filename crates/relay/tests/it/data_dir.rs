@@ -4,14 +4,14 @@
 use std::{path::Path, time::Instant};
 
 use serde_json::{Value, json};
-use sideband_protocol::sbrp::{ControlCode, SessionId};
+use sideband_protocol::sbrp::ControlCode;
 use sideband_relay::{
     Admin, Relay, RunningRelay, StartError,
     config::Config,
     token::{Jwks, VerifyingKeys},
 };
 
-use crate::support::{Client, Peer, exchange, open_url, request};
+use crate::support::{Client, Peer, exchange, open_url, request, session_client};
 
 async fn start(directory: &Path) -> RunningRelay {
     let mut config = Config::with_data_dir(directory);
@@ -47,11 +47,7 @@ async fn open(relay: &RunningRelay, token: &str) -> Result<Peer, u16> {
 }
 
 async fn client(relay: &RunningRelay, token: &str) -> Client {
-    use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-    let payload = URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap();
-    let claims: Value = serde_json::from_slice(&payload).unwrap();
-    let session = SessionId::from_base64url(claims["sid"].as_str().unwrap()).unwrap();
-    Client { peer: open(relay, token).await.expect("the client is let in"), session }
+    session_client(relay.relay_url(), token).await
 }
 
 /// A daemon and a user's client, connected, and who they are.

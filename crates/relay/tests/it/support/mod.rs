@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "every suite uses its part")]
 
 mod http;
+pub(crate) mod issuer;
 mod token;
 
 use std::time::Duration;
@@ -19,7 +20,7 @@ use tokio_tungstenite::{
     tungstenite::{Error, Message, client::IntoClientRequest},
 };
 
-pub(crate) use http::{Reply, request};
+pub(crate) use http::{Reply, request, try_request};
 pub(crate) use token::{Claims, test_keys};
 
 /// How long a test waits for what must come. Only a failing test waits that long.
@@ -156,9 +157,23 @@ pub(crate) async fn open(
     }
 }
 
+/// A client with a session token, connected.
+pub(crate) async fn session_client(relay_url: &str, token: &str) -> Client {
+    use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+    let payload = URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap();
+    let claims: Value = serde_json::from_slice(&payload).unwrap();
+    let session = SessionId::from_base64url(claims["sid"].as_str().unwrap()).unwrap();
+    Client { peer: open_url(relay_url, token).await.expect("the client is let in"), session }
+}
+
 /// The value of one metric; 0 if it is not there yet.
 pub(crate) async fn metric(relay: &TestRelay, name: &str) -> f64 {
-    let Some(reply) = http::try_request(relay.authority(), "GET", "/metrics", None, "").await else {
+    http_metric(relay.authority(), name).await
+}
+
+/// The same of any relay that shows its metrics to everybody.
+pub(crate) async fn http_metric(authority: &str, name: &str) -> f64 {
+    let Some(reply) = try_request(authority, "GET", "/metrics", None, "").await else {
         return f64::NAN;
     };
     let line = reply.body.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
