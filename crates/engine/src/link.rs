@@ -26,6 +26,9 @@ const IDLE_LOOK: Duration = Duration::from_secs(60);
 /// Undecodable frames in a row that drop a link (section 5, "Daemon").
 pub(crate) const BAD_FRAMES_LIMIT: u32 = 10;
 
+/// How long the socket may take for the goodbye. One that takes nothing for so long is not worth waiting for.
+const GOODBYE_TIME: Duration = Duration::from_secs(1);
+
 /// Steps in one poll before other tasks get their turn.
 const ROUNDS: usize = 16;
 
@@ -123,16 +126,20 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin, E: Endpoint> Link<'a, S, E> {
     /// Runs the connection to its end, and gives the socket a last chance to say goodbye.
     pub(crate) async fn drive(mut self) -> Loss {
         let loss = std::future::poll_fn(|cx| self.poll(cx)).await;
-        let code = match &loss {
-            Loss::Closed => Some(1000),
-            Loss::Refused(_) => Some(1008),
-            Loss::Ended(_) => None,
+        let goodbye = async {
+            match &loss {
+                Loss::Closed => self.transport.close(1000, ""),
+                Loss::Refused(_) => self.transport.close(1008, ""),
+                Loss::Ended(_) => {}
+            }
+            self.transport.flush().await?;
+            // Dropping a socket with unread bytes in it would take back what the remote has not read yet.
+            let wait = matches!(loss, Loss::Closed);
+            while wait && self.transport.receive().await.is_ok() {}
+            Ok::<_, Ended>(())
         };
-        if let Some(code) = code {
-            self.transport.close(code, "");
-        }
-        // A socket that takes nothing for a second is not worth waiting for.
-        let _ = tokio::time::timeout(Duration::from_secs(1), self.transport.flush()).await;
+        // Whatever comes of it, the connection is over.
+        let _ = tokio::time::timeout(GOODBYE_TIME, goodbye).await;
         loss
     }
 

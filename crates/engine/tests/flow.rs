@@ -6,7 +6,7 @@ mod support;
 use std::time::Duration;
 
 use sideband::protocol::sbrp::{Frame, SessionId};
-use support::HostileRelay;
+use support::{Heard, HostileRelay};
 
 const TIMEOUT: Duration = Duration::from_millis(300);
 
@@ -96,4 +96,23 @@ async fn one_sessions_burst_does_not_hold_up_another_session() {
         sessions[0].open(frame);
     }
     panic!("it never came");
+}
+
+#[tokio::test]
+async fn what_was_sent_before_the_end_arrives_although_the_other_direction_was_not_read() {
+    let relay = HostileRelay::start().await;
+    let (peer, mut ear, mut wire, mut session) = relay.active_client().await;
+    ear.gate().close();
+    for _ in 0..10 {
+        wire.send(session.event("unread")).await;
+    }
+    for number in 0..20 {
+        peer.emit(&format!("e{number}"), Some(&data())).expect("there is room");
+    }
+    peer.close();
+    ear.until("gone").await;
+    for number in 0..20 {
+        assert_eq!(session.open_event(wire.frame().await), format!("e{number}"));
+    }
+    assert_eq!(wire.hear().await, Heard::Closed(Some(1000)));
 }

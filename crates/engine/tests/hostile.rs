@@ -87,9 +87,9 @@ async fn handshaking(relay: &HostileRelay) -> (PeerHandle, Ear, Wire, Arc<Memory
 
 #[tokio::test]
 async fn a_bad_signature_is_refused_before_anybody_is_asked_or_anything_pinned() {
-    let relay = HostileRelay::start().await;
     for broken in [HEADER_LEN + 40, HEADER_LEN + 70, HEADER_LEN + 5] {
         for pinned in [None, Some(identity().public_key())] {
+            let relay = HostileRelay::start().await;
             let (_peer, mut ear, mut wire, store) = handshaking(&relay).await;
             if let Some(key) = pinned {
                 store.pin(DAEMON, key);
@@ -106,10 +106,10 @@ async fn a_bad_signature_is_refused_before_anybody_is_asked_or_anything_pinned()
 
 #[tokio::test]
 async fn anything_but_an_accept_fails_the_handshake() {
-    let relay = HostileRelay::start().await;
     let own = support::session();
     let other = SessionId::new(8).expect("not 0");
     for case in 0..5 {
+        let relay = HostileRelay::start().await;
         let (_peer, mut ear, mut wire, store) = handshaking(&relay).await;
         let (accept, mut session) = wire.accept_frame(&identity()).await;
         let frame = match case {
@@ -188,10 +188,10 @@ const RETRYABLE: [ControlCode; 4] =
 
 #[tokio::test]
 async fn a_control_ends_a_handshake_and_says_whether_for_good() {
-    let relay = HostileRelay::start().await;
     for code in CODES {
         for has_keys in [false, true] {
-            let (peer, mut ear) = client(relay.client_options());
+            let relay = HostileRelay::start().await;
+            let (_peer, mut ear) = client(relay.client_options());
             let mut wire = relay.accept().await;
             if has_keys {
                 wire.accept_handshake(&identity()).await;
@@ -203,17 +203,16 @@ async fn a_control_ends_a_handshake_and_says_whether_for_good() {
             let end = ear.next().await;
             assert!(end.starts_with(&format!("state {expected}")), "{code}: {end}");
             assert!(end.contains(code.name().unwrap_or("unknown")) && !end.contains("interest"), "{code}: {end}");
-            peer.close();
         }
     }
 }
 
 #[tokio::test]
 async fn a_control_in_a_session_does_what_the_table_says() {
-    let relay = HostileRelay::start().await;
     for code in CODES {
         for paused in [false, true] {
-            let (peer, mut ear, mut wire, session) = relay.active_client().await;
+            let relay = HostileRelay::start().await;
+            let (_peer, mut ear, mut wire, session) = relay.active_client().await;
             let id = session.id.get();
             if paused {
                 wire.control(id, ControlCode::SESSION_PAUSED).await;
@@ -231,7 +230,6 @@ async fn a_control_in_a_session_does_what_the_table_says() {
                     assert!(end.starts_with(&format!("state {expected}")), "{code} {paused}: {end}");
                 }
             }
-            peer.close();
         }
     }
 }
@@ -320,14 +318,15 @@ async fn frames_of_nobodys_session_are_reported_and_skipped() {
 
 #[tokio::test]
 async fn text_and_oversized_messages_are_refused_by_code() {
-    let relay = HostileRelay::start().await;
     let oversized = || Message::binary(vec![0; (1 << 20) + 1]);
     for (message, code) in [(Message::text("hello"), 1003), (oversized(), 1009)] {
+        let relay = HostileRelay::start().await;
         let (_peer, mut ear, mut wire, _session) = relay.active_client().await;
         wire.send_message(message.clone()).await;
         assert_eq!(wire.close_code().await, Some(code));
         ear.until("state Reconnecting").await;
 
+        let relay = HostileRelay::start().await;
         let (_peer, mut ear) = client(relay.client_options());
         let mut wire = relay.accept().await;
         wire.frame().await;
@@ -339,10 +338,10 @@ async fn text_and_oversized_messages_are_refused_by_code() {
 
 #[tokio::test]
 async fn a_daemon_of_another_version_is_told_so() {
-    let relay = HostileRelay::start().await;
     let version = br#"{"protocol":"sideband","version":"2","peerId":"p"}"#;
     let nameless = br#"{"protocol":"sideband","version":"1","peerId":""}"#;
     for (data, expected) in [(&version[..], 1001), (nameless, 1000), (b"{", 1000)] {
+        let relay = HostileRelay::start().await;
         let (_peer, mut ear) = client(relay.client_options());
         let mut wire = relay.accept().await;
         let mut session = wire.accept_handshake(&identity()).await;
@@ -371,6 +370,7 @@ async fn what_breaks_the_inner_protocol_is_reported_and_what_ends_it_is_retried(
 
     let error = |code| sbp::Frame::Error { id, code, message: "m", details: &[] };
     for end in [sbp::Frame::Close { id, reason: Some("bye") }, error(1000), error(1001)] {
+        let relay = HostileRelay::start().await;
         let (_peer, mut ear, mut wire, mut session) = relay.active_client().await;
         wire.send(session.sbp(&end)).await;
         ear.until("state Reconnecting").await;

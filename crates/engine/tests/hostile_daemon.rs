@@ -84,6 +84,7 @@ async fn garbage_text_and_oversized_messages_drop_the_link_as_agreed() {
     assert!(down.contains("malformed_frame"), "{down}");
 
     for (message, code) in [(Message::text("x"), 1003), (Message::binary(vec![0; (1 << 20) + 1]), 1009)] {
+        let relay = HostileRelay::start().await;
         let (_daemon, mut ear, mut wire) = relay.linked_daemon(true).await;
         wire.send_message(message).await;
         assert_eq!(wire.close_code().await, Some(code));
@@ -172,6 +173,7 @@ async fn a_control_for_a_session_concerns_it_alone_and_one_for_the_link_drops_it
     assert!(ear.until("link down").await.contains("backpressure"));
 
     for code in [ControlCode::UNAUTHORIZED, ControlCode::INTERNAL_ERROR, ControlCode(0x0777)] {
+        let relay = HostileRelay::start().await;
         let (_daemon, mut ear, mut wire) = relay.linked_daemon(true).await;
         wire.control(0, code).await;
         ear.until("link down").await;
