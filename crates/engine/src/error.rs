@@ -10,7 +10,7 @@ use std::sync::Arc;
 use sideband_protocol::sbrp::ControlCode;
 
 use crate::cloud::CloudError;
-use crate::dial::DialError;
+use crate::dial::{DialError, Phase};
 
 /// The code of an [`Error::Peer`]: how the caller's own connection, call or subscription failed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -172,7 +172,7 @@ pub enum Error {
     /// The host's callback failed.
     #[error("{}", .0.message)]
     Callback(CallbackError),
-    /// A value that has no JSON form, or another shape than expected; the caller's fault.
+    /// A value that nothing can be done with: no JSON form, another shape than expected, no URL to dial; the caller's fault.
     #[error("{0}")]
     Value(String),
     /// A panic was caught; a fault of ours.
@@ -264,7 +264,8 @@ impl Error {
             Self::Sbrp { code, .. } => code.is_fatal(),
             Self::Api { fatal, .. } => *fatal,
             Self::Callback(error) => error.fatal,
-            Self::Protocol(_) | Self::Value(_) | Self::Rpc { .. } | Self::Network { .. } | Self::Internal(_) => false,
+            Self::Value(_) => true,
+            Self::Protocol(_) | Self::Rpc { .. } | Self::Network { .. } | Self::Internal(_) => false,
         }
     }
 }
@@ -279,7 +280,7 @@ impl From<CloudError> for Error {
     fn from(error: CloudError) -> Self {
         match error {
             CloudError::Api { status, .. } => Self::Api { status, message: error.to_string(), fatal: error.is_fatal() },
-            other => Self::Network { message: other.to_string() },
+            CloudError::Network(error) => error.into(),
         }
     }
 }
@@ -289,6 +290,7 @@ impl From<DialError> for Error {
         match error.status {
             // A relay judges tokens, and the next token is another one.
             Some(status) => Self::Api { status, message: error.to_string(), fatal: false },
+            None if error.phase == Phase::Url => Self::Value(error.to_string()),
             None => Self::Network { message: error.to_string() },
         }
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-use sideband::client::{Account, ClientOptions, QuickConnect, SessionSource};
+use sideband::client::{Account, ClientOptions, QuickConnect, RelayEndpoint, SessionSource};
 use sideband::cloud::Cloud;
 use sideband::daemon::{ApiKey, DaemonOptions};
 use sideband::dial::{Dialer, DialerOptions};
@@ -170,6 +170,44 @@ async fn without_retries_an_absent_daemon_is_an_error() {
     let error = sdk::connect(once).await.expect_err("nobody is there");
     assert!(matches!(&error, Error::Peer { code: PeerErrorCode::PeerClosed, .. }), "{error:?}");
     assert!(error.cause().expect("a cause").to_string().contains("daemon_offline"), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_url_or_a_key_that_nothing_can_be_done_with_is_fatal() {
+    let odd = Cloud::new(dialer(), "ftp://api.test".parse().expect("a URL"));
+    let source = ApiKey { cloud: odd, api_key: "k".into(), relay_url: "ws://relay.test".parse().expect("a URL") };
+    let relay = relay().await;
+    let guarded = relay.relay_url().replacen("ws://", "ws://user:secret@", 1);
+    let guarded = ApiKey {
+        cloud: cloud(&relay),
+        api_key: Secret::new(relay.api_key().to_owned()),
+        relay_url: guarded.parse().expect("a URL"),
+    };
+    for source in [source, guarded] {
+        let identity = IdentityKeyPair::from_seed(&random::secret());
+        let listening = sdk::listen(DaemonOptions::new(Arc::new(source), identity, dialer()));
+        let failed = tokio::time::timeout(Duration::from_secs(5), listening).await.expect("at once");
+        let error = failed.expect_err("no way to listen");
+        assert!(matches!(&error, Error::Value(why) if !why.contains("secret")), "{error:?}");
+    }
+
+    let broken = Account {
+        cloud: cloud(&relay),
+        access_token: Arc::new(Secret::new("two\nlines".to_owned())),
+        daemon_id: relay.daemon_id().to_owned(),
+    };
+    let odd = RelayEndpoint {
+        url: "http://relay.test/?token=t".parse().unwrap(),
+        session_token: None,
+        daemon_id: "d".into(),
+    };
+    for source in [Arc::new(broken) as Arc<dyn SessionSource>, Arc::new(odd)] {
+        let connecting = sdk::connect(options(source));
+        let error = tokio::time::timeout(Duration::from_secs(5), connecting).await.expect("at once");
+        let error = error.expect_err("no way to connect");
+        assert!(matches!(error.cause(), Some(Error::Value(_))), "{error:?}");
+        assert!(!format!("{error:?}").contains("lines"), "{error:?}");
+    }
 }
 
 #[tokio::test]

@@ -32,16 +32,17 @@ pub(super) async fn dial(options: &ClientOptions, ticket: &Ticket) -> Result<Tra
         Ticket::Session(ticket) => options.dialer.websocket(&ticket.relay_url, &ticket.token).await,
         Ticket::Direct(url) => options.dialer.websocket_without_token(url).await,
     };
-    socket.map(Transport::new).map_err(|error| refused_upgrade(&error))
+    socket.map(Transport::new).map_err(refused_upgrade)
 }
 
 /// A relay that refuses the token says by the status what its Control frames would say by the code.
-fn refused_upgrade(error: &DialError) -> Error {
+fn refused_upgrade(error: DialError) -> Error {
     let code = match error.status {
         Some(401) => sbrp::ControlCode::UNAUTHORIZED,
         Some(403) => sbrp::ControlCode::FORBIDDEN,
         Some(404) => sbrp::ControlCode::DAEMON_NOT_FOUND,
-        _ => return Error::Network { message: error.to_string() },
+        Some(_) => return Error::Network { message: error.to_string() },
+        None => return error.into(),
     };
     Error::sbrp(SbrpErrorCode::Control(code), error.to_string())
 }

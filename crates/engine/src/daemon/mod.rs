@@ -274,11 +274,12 @@ async fn open(
         Ok(socket) => {
             Ok(Opened { transport: Transport::new(socket), relay_url: presence.relay_url, daemon_id, resumable })
         }
-        // Before the first link a refused token is the caller's to see; later the next token may be better.
-        Err(error) if !listening && matches!(error.status, Some(400 | 401 | 403 | 404)) => {
-            Err(Failed::Fatal(error.into()))
+        Err(error) => {
+            // Before the first link a refused token is the caller's to see; later the next token may be better.
+            let refused = !listening && matches!(error.status, Some(400 | 401 | 403 | 404));
+            let error = Error::from(error);
+            Err(if refused || error.is_fatal() { Failed::Fatal(error) } else { Failed::Passing(error) })
         }
-        Err(error) => Err(Failed::Passing(error.into())),
     }
 }
 
