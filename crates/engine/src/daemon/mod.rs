@@ -299,7 +299,8 @@ impl Backoff {
 
     /// The delay, and whether the link was replaced by another of this daemon's.
     fn after_loss(&mut self, loss: &Loss, since: Instant, now: Instant) -> (Duration, bool) {
-        if now.duration_since(since) >= PROVEN_AFTER {
+        let proven = now.duration_since(since) >= PROVEN_AFTER;
+        if proven {
             self.failures = 0;
         }
         let code = match loss {
@@ -313,7 +314,8 @@ impl Backoff {
         }
         self.replacements = 0;
         let delay = match code {
-            Some(1000 | 1001 | 1012) => AFTER_CLEAN_CLOSE.mul_f64(random::unit()),
+            // A relay that takes links and closes them at once is no better than one that refuses them.
+            Some(1000 | 1001 | 1005 | 1012) if proven => AFTER_CLEAN_CLOSE.mul_f64(random::unit()),
             _ => self.after_failure(),
         };
         (delay, false)
@@ -362,10 +364,20 @@ mod tests {
     }
 
     #[test]
-    fn a_clean_close_waits_two_seconds_at_most() {
+    fn a_clean_close_of_a_proven_link_waits_two_seconds_at_most() {
         let now = Instant::now();
-        for code in [1000, 1001, 1012] {
-            assert!(Backoff::default().after_loss(&ended(Some(code)), now, now).0 <= AFTER_CLEAN_CLOSE);
+        for code in [1000, 1001, 1005, 1012] {
+            let mut backoff = Backoff { failures: 5, replacements: 0 };
+            assert!(backoff.after_loss(&ended(Some(code)), now, now + PROVEN_AFTER).0 <= AFTER_CLEAN_CLOSE);
+        }
+    }
+
+    #[test]
+    fn links_that_are_closed_at_once_wait_longer_and_longer() {
+        let now = Instant::now();
+        let mut backoff = Backoff::default();
+        for expected in [1, 2, 4, 8, 16, 30] {
+            assert!(backoff.after_loss(&ended(Some(1000)), now, now).0 >= Duration::from_secs(expected));
         }
     }
 }
