@@ -9,6 +9,8 @@ use std::sync::Arc;
 
 use sideband_protocol::handshake::{PinMatch, VerifiedAccept, VerifiedIdentity};
 use sideband_protocol::identity::PublicKey;
+use tokio::time::error::Elapsed;
+use tokio::time::{Instant, timeout_at};
 
 use crate::error::{CallbackError, Error, SbrpErrorCode};
 
@@ -48,14 +50,15 @@ pub enum TrustPolicy {
     PinnedOnly,
 }
 
-/// Applies the policy to a verified identity and pins it where the policy says so.
+/// Applies the policy to a verified identity and pins it where the policy says so. Who was asked has until `deadline`.
 ///
 /// # Errors
-/// A refusal, fatal; or the store's or the prompt's own failure.
+/// A refusal, fatal, which saying nothing is too; or the store's or the prompt's own failure.
 pub(crate) async fn settle(
     policy: &TrustPolicy,
     store: &dyn IdentityKeyStore,
     accept: &VerifiedAccept,
+    deadline: Instant,
 ) -> Result<(), Error> {
     let identity = accept.identity();
     let received = identity.public_key().fingerprint();
@@ -63,11 +66,11 @@ pub(crate) async fn settle(
         (PinMatch::Equal, _) => return Ok(()),
         (PinMatch::None | PinMatch::Differs { .. }, TrustPolicy::Auto) => {}
         (PinMatch::None, TrustPolicy::Prompt(prompt)) => {
-            let answer = prompt.first_connection(&received).await;
+            let answer = timeout_at(deadline, prompt.first_connection(&received)).await;
             permitted(answer, SbrpErrorCode::HandshakeFailed, "the daemon's identity was not accepted")?;
         }
         (PinMatch::Differs { pinned }, TrustPolicy::Prompt(prompt)) => {
-            let answer = prompt.identity_mismatch(&pinned.fingerprint(), &received).await;
+            let answer = timeout_at(deadline, prompt.identity_mismatch(&pinned.fingerprint(), &received)).await;
             permitted(
                 answer,
                 SbrpErrorCode::IdentityKeyChanged,
@@ -82,14 +85,22 @@ pub(crate) async fn settle(
             return Err(Error::sbrp(SbrpErrorCode::IdentityKeyChanged, message));
         }
     }
-    store.set(identity).await.map_err(Error::from)
+    let pinning = timeout_at(deadline, store.set(identity)).await;
+    let pinned =
+        pinning.map_err(|_| Error::sbrp(SbrpErrorCode::HandshakeTimeout, "the key store did not answer in time"))?;
+    pinned.map_err(Error::from)
 }
 
-fn permitted(answer: Result<bool, CallbackError>, code: SbrpErrorCode, message: &str) -> Result<(), Error> {
+fn permitted(
+    answer: Result<Result<bool, CallbackError>, Elapsed>,
+    code: SbrpErrorCode,
+    message: &str,
+) -> Result<(), Error> {
     match answer {
-        Ok(true) => Ok(()),
-        Ok(false) => Err(Error::sbrp(code, message)),
-        Err(thrown) => {
+        Ok(Ok(true)) => Ok(()),
+        Ok(Ok(false)) => Err(Error::sbrp(code, message)),
+        Err(_) => Err(Error::sbrp(code, format!("{message} in time"))),
+        Ok(Err(thrown)) => {
             let cause = Some(Arc::new(Error::Callback(thrown)));
             Err(Error::Sbrp { code, message: message.to_owned(), cause })
         }

@@ -89,12 +89,7 @@ async fn sbrp_handshake(
     let verified = handshake
         .verify(daemon_id, &accept[sbrp::HEADER_LEN..], pin.as_ref())
         .map_err(|error| Error::sbrp(SbrpErrorCode::HandshakeFailed, error.to_string()))?;
-    let settled = tokio::time::timeout_at(deadline, trust::settle(&options.trust, &*options.store, &verified)).await;
-    settled.unwrap_or_else(|_| {
-        // Whoever was asked has not said yes.
-        let message = "nobody answered in time whether to trust the daemon's identity";
-        Err(Error::sbrp(SbrpErrorCode::HandshakeFailed, message))
-    })?;
+    trust::settle(&options.trust, &*options.store, &verified, deadline).await?;
     let keys = verified.into_keys().map_err(|error| Error::sbrp(SbrpErrorCode::HandshakeFailed, error.to_string()))?;
     Ok(Session::new(id, keys, Role::Client))
 }

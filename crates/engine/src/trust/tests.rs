@@ -82,7 +82,8 @@ async fn row(pin: Pin, policy: Policy) -> Row {
         Policy::Prompt(_) => TrustPolicy::Prompt(Arc::clone(&prompt) as Arc<dyn TrustPrompt>),
         Policy::PinnedOnly => TrustPolicy::PinnedOnly,
     };
-    let outcome = settle(&policy, &store, &verified).await;
+    let deadline = Instant::now() + std::time::Duration::from_secs(60);
+    let outcome = settle(&policy, &store, &verified, deadline).await;
     let asked = prompt.asked.lock().unwrap().clone();
     Row { store, received: identity.public_key(), pinned, outcome, asked }
 }
