@@ -179,11 +179,12 @@ impl Cloud {
                 Err(self.network(Phase::Http, &format!("no answer within {} s", limit.as_secs_f64())))
             })?;
         let refuse = |status, message: &str| {
-            let mut message: String = message.chars().filter(|c| !c.is_control()).take(MAX_MESSAGE).collect();
+            let mut message: String = message.chars().filter(|c| !c.is_control()).collect();
             for secret in [bearer, code].into_iter().flatten().filter(|secret| !secret.is_empty()) {
                 message = message.replace(secret.expose(), "…");
             }
-            CloudError::Api { status, message, procedure }
+            // Cut off last: half a secret would not be found.
+            CloudError::Api { status, message: message.chars().take(MAX_MESSAGE).collect(), procedure }
         };
         interpret(status, body.as_deref().map(Vec::as_slice)).map_err(|(status, message)| refuse(status, &message))
     }
