@@ -123,6 +123,8 @@ macro_rules! limits {
 limits! {
     grace, "grace_seconds": Duration = 60.0, 0.0..3600.0,
         "How long a client's session waits for its daemon's return: long enough for a restart or a change of network. Reached: `session_expired` to the client.";
+    pending_time, "pending_seconds": Duration = 10.0, 0.1..3600.0,
+        "How long a daemon that is back may take to say what it remembers of a session, within the grace. One that lives answers at once; one that was started anew knows nothing of the session and never does. Reached: `session_expired` to the client, which then connects anew.";
     keep_bytes, "keep_bytes": usize = 262_144.0, 0.0..16_777_216.0,
         "Bytes of a client's frames kept meanwhile, per session. Reached: `session_expired` to the client.";
     client_queue_bytes, "client_queue_bytes": usize = 8_388_608.0, 65_536.0..1_073_741_824.0,

@@ -101,7 +101,7 @@ impl Endpoint {
             Self::Client { pair, .. } => shard.pairing.client_drops(&pair, now),
             Self::Daemon { daemon, .. } => {
                 shard.pairing.daemon_drops(&daemon, link, now);
-                shard.wait_for_grace(&daemon);
+                shard.wait_for_deadlines(&daemon);
             }
             Self::Gone => (),
         }

@@ -10,6 +10,7 @@ use std::{
 
 use bytes::Bytes;
 use sideband_protocol::sbrp::{ControlCode, SessionId};
+use tokio::sync::Notify;
 
 use super::{context::Context, link::Link};
 use crate::metrics::Presence;
@@ -78,7 +79,9 @@ pub(crate) struct Pair {
     pub(crate) to_daemon: Traffic,
     pub(crate) to_client: Traffic,
     /// The end of the grace, while paused or pending.
-    pub(crate) deadline: Cell<Option<Instant>>,
+    pub(crate) grace_ends: Cell<Option<Instant>>,
+    /// Until when the daemon has to speak, while pending.
+    pub(crate) signal_due: Cell<Option<Instant>>,
     state: Cell<State>,
     presence: Cell<Option<Presence>>,
     kept: RefCell<Kept>,
@@ -101,12 +104,18 @@ impl Pair {
             client,
             to_daemon: Traffic::default(),
             to_client: Traffic::default(),
-            deadline: Cell::new(None),
+            grace_ends: Cell::new(None),
+            signal_due: Cell::new(None),
             state: Cell::new(state),
             presence: Cell::new(Some(context.metrics.session(state.name()))),
             kept: RefCell::default(),
             context,
         }
+    }
+
+    /// When it ends by itself.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        [self.grace_ends.get(), self.signal_due.get()].into_iter().flatten().min()
     }
 
     pub(crate) fn state(&self) -> State {
@@ -155,13 +164,21 @@ pub(crate) struct Daemon {
     pub(crate) id: Arc<str>,
     pub(super) link: RefCell<Option<Rc<Link>>>,
     pub(super) pairs: RefCell<HashMap<SessionId, Rc<Pair>>>,
-    /// A task waits for the end of the next grace.
+    /// A task waits for the next of its pairs' deadlines.
     pub(super) waited_for: Cell<bool>,
+    /// Tells that task to look again.
+    pub(super) deadlines_changed: Notify,
 }
 
 impl Daemon {
     pub(crate) fn new(id: &Arc<str>) -> Self {
-        Self { id: Arc::clone(id), link: RefCell::default(), pairs: RefCell::default(), waited_for: Cell::new(false) }
+        Self {
+            id: Arc::clone(id),
+            link: RefCell::default(),
+            pairs: RefCell::default(),
+            waited_for: Cell::new(false),
+            deadlines_changed: Notify::new(),
+        }
     }
 
     pub(crate) fn link(&self) -> Option<Rc<Link>> {

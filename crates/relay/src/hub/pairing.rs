@@ -67,6 +67,7 @@ impl Pairing {
         for pair in daemon.pairs() {
             if resume {
                 pair.set_state(State::Pending);
+                pair.signal_due.set(Some(now + self.context.limits().pending_time));
                 pair.tell_client(ControlCode::SESSION_PENDING, now);
             } else {
                 self.expire(&pair, now);
@@ -82,8 +83,9 @@ impl Pairing {
         }
         *daemon.link.borrow_mut() = None;
         for pair in daemon.pairs() {
+            pair.signal_due.set(None);
             if pair.set_state(State::Paused) == State::Paired {
-                pair.deadline.set(Some(now + self.context.limits().grace));
+                pair.grace_ends.set(Some(now + self.context.limits().grace));
                 pair.tell_client(ControlCode::SESSION_PAUSED, now);
             }
         }
@@ -154,7 +156,8 @@ impl Pairing {
             return;
         }
         pair.set_state(State::Paired);
-        pair.deadline.set(None);
+        pair.grace_ends.set(None);
+        pair.signal_due.set(None);
         pair.tell_client(ControlCode::SESSION_RESUMED, now);
         for frame in pair.take_kept() {
             self.client_sends(pair, frame, true, now);
@@ -198,28 +201,26 @@ impl Pairing {
         }
     }
 
-    /// Whether somebody has to call [`end_of_grace`](Self::end_of_grace) for this daemon from now
-    /// on. True once, until that says that nothing is left to wait for.
+    /// Whether any of a daemon's pairs will end by itself, so that somebody has to call
+    /// [`end_overdue`](Self::end_overdue).
     pub(crate) fn needs_waiting(daemon: &Daemon) -> bool {
-        let pairs = daemon.pairs.borrow();
-        let any = pairs.values().any(|pair| pair.deadline.get().is_some());
-        any && !daemon.waited_for.replace(true)
+        daemon.pairs.borrow().values().any(|pair| pair.deadline().is_some())
     }
 
-    /// Ends the pairs whose grace is over, and says when the next one's is.
-    pub(crate) fn end_of_grace(&self, daemon: &Rc<Daemon>, now: Instant) -> Option<Instant> {
+    /// Ends the pairs whose time is over, and says when the next one's is.
+    pub(crate) fn end_overdue(&self, daemon: &Rc<Daemon>, now: Instant) -> Option<Instant> {
         let mut next: Option<Instant> = None;
         for pair in daemon.pairs() {
-            match pair.deadline.get() {
+            match pair.deadline() {
                 Some(deadline) if deadline <= now => {
-                    self.context.metrics.limit("grace_seconds");
+                    let in_grace = pair.grace_ends.get().is_some_and(|end| end > now);
+                    self.context.metrics.limit(if in_grace { "pending_seconds" } else { "grace_seconds" });
                     self.expire(&pair, now);
                 }
                 Some(deadline) => next = Some(next.map_or(deadline, |it| it.min(deadline))),
                 None => (),
             }
         }
-        daemon.waited_for.set(next.is_some());
         next
     }
 }

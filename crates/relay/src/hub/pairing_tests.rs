@@ -128,14 +128,33 @@ fn each_pair_has_the_grace_of_its_own_pause() {
     let grace = Limits::default().grace;
     table.pairing.daemon_drops(&table.daemon, &old, table.now);
     assert!(Pairing::needs_waiting(&table.daemon));
-    assert!(!Pairing::needs_waiting(&table.daemon), "one who waits is enough");
-    assert_eq!(table.pairing.end_of_grace(&table.daemon, table.now), Some(table.now + grace));
+    assert_eq!(table.pairing.end_overdue(&table.daemon, table.now), Some(table.now + grace));
     // A later drop while pending does not start it anew.
     let (new, later) = (link(&table.context), table.now + Duration::from_secs(59));
     let daemon = table.pairing.daemon_connects(&table.id, true, Rc::clone(&new), later);
     table.pairing.daemon_drops(&daemon, &new, later);
-    assert_eq!(table.pairing.end_of_grace(&daemon, later), Some(table.now + grace));
-    assert_eq!(table.pairing.end_of_grace(&daemon, table.now + grace), None);
+    assert_eq!(table.pairing.end_overdue(&daemon, later), Some(table.now + grace));
+    assert_eq!(table.pairing.end_overdue(&daemon, table.now + grace), None);
     assert_eq!(table.pair.state(), State::Ended);
     assert!(table.pairing.daemons().is_empty(), "nothing is left of a daemon without link and pairs");
+}
+
+#[test]
+fn a_daemon_that_is_back_has_to_speak_in_time_and_within_the_grace() {
+    let (table, old) = paired();
+    let Limits { grace, pending_time, .. } = Limits::default();
+    table.pairing.daemon_drops(&table.daemon, &old, table.now);
+    let back = table.now + Duration::from_secs(20);
+    let new = link(&table.context);
+    let daemon = table.pairing.daemon_connects(&table.id, true, Rc::clone(&new), back);
+    assert_eq!(table.pairing.end_overdue(&daemon, back), Some(back + pending_time));
+    // A drop takes that back, and the first grace goes on.
+    table.pairing.daemon_drops(&daemon, &new, back);
+    assert_eq!(table.pairing.end_overdue(&daemon, back), Some(table.now + grace));
+    let late = table.now + Duration::from_secs(55);
+    table.pairing.daemon_connects(&table.id, true, link(&table.context), late);
+    assert_eq!(table.pairing.end_overdue(&daemon, late), Some(table.now + grace), "the grace ends before");
+    table.pairing.daemon_is_ready(&table.pair, late);
+    assert_eq!(table.pairing.end_overdue(&daemon, late), None);
+    assert_eq!(table.pair.state(), State::Paired);
 }

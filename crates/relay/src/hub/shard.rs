@@ -220,7 +220,7 @@ impl Shard {
     ) -> (Rc<Link>, Endpoint) {
         let link = self.new_link(self.context.limits().daemon_queue_bytes);
         let daemon = self.pairing.daemon_connects(id, resume, Rc::clone(&link), now);
-        self.wait_for_grace(&daemon);
+        self.wait_for_deadlines(&daemon);
         let endpoint = Endpoint::Daemon { daemon, _online: online };
         (link, endpoint)
     }
@@ -254,16 +254,24 @@ impl Shard {
         }
     }
 
-    /// Sees to it that a paused daemon's pairs end with their grace.
-    pub(crate) fn wait_for_grace(self: &Rc<Self>, daemon: &Rc<Daemon>) {
+    /// Sees to it that pairs that wait for a daemon end when their time is over.
+    pub(crate) fn wait_for_deadlines(self: &Rc<Self>, daemon: &Rc<Daemon>) {
         if !Pairing::needs_waiting(daemon) {
             return;
         }
+        if daemon.waited_for.replace(true) {
+            // Perhaps for something later.
+            return daemon.deadlines_changed.notify_one();
+        }
         let (shard, daemon) = (Rc::clone(self), Rc::clone(daemon));
         tokio::task::spawn_local(async move {
-            while let Some(next) = shard.pairing.end_of_grace(&daemon, Instant::now()) {
-                tokio::time::sleep_until(next.into()).await;
+            while let Some(next) = shard.pairing.end_overdue(&daemon, Instant::now()) {
+                tokio::select! {
+                    () = tokio::time::sleep_until(next.into()) => (),
+                    () = daemon.deadlines_changed.notified() => (),
+                }
             }
+            daemon.waited_for.set(false);
         });
     }
 

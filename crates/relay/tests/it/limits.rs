@@ -155,6 +155,20 @@ async fn sessions_per_daemon() {
 }
 
 #[tokio::test]
+async fn pending_seconds() {
+    let relay = relay(|limits| limits.pending_time = Duration::from_millis(100)).await;
+    let (_daemon, mut client) = relay.pair().await;
+    relay.cut_daemon().await;
+    client.expect(ControlCode::SESSION_PAUSED).await;
+    // A daemon that was started anew says nothing about sessions it does not know.
+    let mut daemon = relay.daemon().await;
+    client.expect(ControlCode::SESSION_PENDING).await;
+    client.expect_end(ControlCode::SESSION_EXPIRED).await;
+    daemon.expect_control(ControlCode::SESSION_ENDED, 7).await;
+    assert!(hit(&relay, "pending_seconds").await >= 1.0);
+}
+
+#[tokio::test]
 async fn frames_per_second_of_a_client() {
     let relay = relay(|limits| limits.client_frames_per_second = 20.0).await;
     let (mut daemon, mut client) = relay.pair().await;

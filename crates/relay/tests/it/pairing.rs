@@ -10,6 +10,9 @@ use crate::support::{Client, Peer, TestRelay, close, data, exchange, frame, read
 /// A grace that is over at once, for rows that wait for its end.
 const SHORT: Duration = Duration::from_millis(100);
 
+/// A grace in which a daemon can come back even on a busy machine.
+const ENOUGH: Duration = Duration::from_secs(2);
+
 /// A pair whose daemon's connection dropped; the client knows.
 async fn paused(relay: &TestRelay) -> Client {
     let (_daemon, mut client) = relay.pair().await;
@@ -145,7 +148,7 @@ async fn paused_and_the_grace_is_over() {
 
 #[tokio::test]
 async fn pending_and_the_grace_is_over() {
-    let relay = TestRelay::with(|builder| builder.grace(SHORT)).await;
+    let relay = TestRelay::with(|builder| builder.grace(ENOUGH)).await;
     let (mut daemon, mut client) = pending(&relay).await;
     client.expect_end(ControlCode::SESSION_EXPIRED).await;
     // The client is gone, so the daemon is told.
@@ -156,7 +159,7 @@ async fn pending_and_the_grace_is_over() {
 
 #[tokio::test]
 async fn a_pair_that_resumed_in_time_outlives_the_grace() {
-    let relay = TestRelay::with(|builder| builder.grace(SHORT)).await;
+    let relay = TestRelay::with(|builder| builder.grace(ENOUGH)).await;
     let (mut daemon, mut client) = pending(&relay).await;
     daemon.send(ready(client.session)).await;
     client.expect(ControlCode::SESSION_RESUMED).await;
@@ -202,7 +205,7 @@ async fn pending_and_the_daemon_drops() {
 
 #[tokio::test]
 async fn pending_and_the_daemon_drops_and_the_first_grace_goes_on() {
-    let relay = TestRelay::with(|builder| builder.grace(SHORT)).await;
+    let relay = TestRelay::with(|builder| builder.grace(ENOUGH)).await;
     let (_daemon, mut client) = pending(&relay).await;
     relay.cut_daemon().await;
     client.expect_end(ControlCode::SESSION_EXPIRED).await;
