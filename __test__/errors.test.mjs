@@ -122,7 +122,10 @@ test("a rejected call's stack contains its caller, awaited or not, one in flight
     return await peer.rpc.call("missing");
   }
   function plainCaller() {
-    return peer.rpc.call("missing");
+    const call = peer.rpc.call("missing");
+    // A call in the last place would be no frame on Bun, which has tail calls.
+    call.catch(() => {});
+    return call;
   }
   async function manyInFlight() {
     return await Promise.all(Array.from({ length: 64 }, () => awaitingCaller().catch((error) => error)));
