@@ -185,7 +185,7 @@ async fn a_server_that_repeats_the_credential_is_not_quoted() {
     let (_, message, _) = refused(cloud.redeem_quick_connect(&"hidden-code-here".into()).await);
     assert_eq!(message, "no code …");
     // Where a long message is cut off, too.
-    let body = json!({ "error": { "message": format!("{}{KEY}", "x".repeat(285)) } }).to_string();
+    let body = json!({ "error": { "message": format!("{}{KEY}", "x".repeat(290)) } }).to_string();
     let (_server, cloud, _) = plane(401, body).await;
     let (_, message, _) = refused(cloud.renew_presence_token(&KEY.into()).await);
     assert!(!message.contains("sbnd"), "{message}");
