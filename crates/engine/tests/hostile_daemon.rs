@@ -6,10 +6,12 @@ mod support;
 use std::collections::HashSet;
 use std::time::Duration;
 
+use sideband::host::PeerState;
 use sideband::protocol::handshake::ClientHandshake;
 use sideband::protocol::sbp::{self, FrameId};
 use sideband::protocol::sbrp::{self, ControlCode, Frame, HEADER_LEN, SessionId, Signal, SignalReason};
 use sideband::random;
+use sideband::sdk::{self, Incoming};
 use support::{HostileRelay, Session, Wire, daemon};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
@@ -314,4 +316,24 @@ async fn a_panic_in_the_daemons_task_lets_every_peer_go() {
     lines.retain(|line| line != "state Active");
     assert_eq!(lines[..4], ["state Closed", "gone", "state Closed", "gone"]);
     assert!(lines[4].starts_with("unhandled") && lines[4].contains("panicked"), "{lines:?}");
+}
+
+#[tokio::test]
+async fn a_session_whose_messages_nobody_takes_is_closed_at_1024_and_the_others_go_on() {
+    let relay = HostileRelay::start().await;
+    let (listening, mut wire) = tokio::join!(sdk::listen(relay.daemon_options(true)), relay.accept());
+    let mut daemon = listening.expect("it listens");
+    let mut bystander = wire.be_client(id(1)).await;
+    let mut taken = daemon.accept().await.expect("the first client");
+    let mut session = wire.be_client(id(2)).await;
+    let mut ignored = daemon.accept().await.expect("the second client");
+    for _ in 0..1024 {
+        wire.send(session.event("e")).await;
+    }
+    nothing_before_a_pong(&mut wire).await;
+    wire.send(session.event("more")).await;
+    assert_eq!(wire.frame().await, close(&session, SignalReason::Error));
+    assert_eq!(ignored.reaches(PeerState::Closed).await, PeerState::Closed);
+    wire.send(bystander.event("fine")).await;
+    assert!(matches!(taken.incoming().await, Some(Incoming::Event { name, .. }) if name == "fine"));
 }

@@ -9,7 +9,7 @@ use sideband_protocol::identity::IdentityKeyPair;
 use sideband_protocol::sbrp::{self, ControlCode, Frame, SessionId, Signal, SignalReason};
 
 use super::sessions::{Entry, Phase, Sessions};
-use crate::error::{Error, ProtocolError, SbrpErrorCode};
+use crate::error::{Error, PeerErrorCode, ProtocolError, SbrpErrorCode};
 use crate::host::{DaemonEvent, Host, Id, PeerEvent, PeerState};
 use crate::link::{BAD_FRAMES_LIMIT, Endpoint};
 use crate::outbound::Outbound;
@@ -289,15 +289,20 @@ impl Endpoint for DaemonEndpoint {
             return Ok(());
         }
         let Some(id) = self.sessions.of_peer(peer) else { return Ok(()) };
-        if matches!(command, Command::Close) {
-            self.disconnect(id);
-            return Ok(());
+        match command {
+            Command::Close => self.disconnect(id),
+            Command::GiveUp => {
+                let message = "more messages came in than were taken";
+                self.fail(id, &Error::peer(PeerErrorCode::BufferOverflow, message));
+            }
+            command => {
+                let Some(entry) = self.sessions.get_mut(id) else { return Ok(()) };
+                match entry.core.command(now, command, &mut entry.plain) {
+                    Ok(()) => self.sessions.touched(id),
+                    Err(error) => self.fail(id, &Error::Protocol(error)),
+                }
+            }
         }
-        let Some(entry) = self.sessions.get_mut(id) else { return Ok(()) };
-        if let Err(error) = entry.core.command(now, command, &mut entry.plain) {
-            self.fail(id, &Error::Protocol(error));
-        }
-        self.sessions.touched(id);
         Ok(())
     }
 

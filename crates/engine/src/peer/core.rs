@@ -85,7 +85,7 @@ impl PeerCore {
         self.fail(lost, PeerErrorCode::PeerClosed, "the peer is closed");
     }
 
-    /// Does what a caller wants. `Command::Close` is the owner's business.
+    /// Does what a caller wants. `Command::Close` and `Command::GiveUp` are the owner's business.
     ///
     /// # Errors
     /// More answers wait than may be kept for a paused session, which is its end.
@@ -132,7 +132,7 @@ impl PeerCore {
                 Flow::Active => out.push_back(frame),
                 Flow::Paused | Flow::Down => self.held.event(&self.policy, frame),
             },
-            Command::Close => {}
+            Command::Close | Command::GiveUp => {}
         }
         Ok(())
     }

@@ -89,10 +89,23 @@ impl Outgoing {
 /// What a caller wants of the owner task.
 #[derive(Debug)]
 pub(crate) enum Command {
-    Call { call: CallId, cid: FrameId, timeout: Duration, frame: Outgoing },
-    Cancel { call: CallId },
-    Respond { frame: Outgoing },
-    Emit { frame: Outgoing },
+    Call {
+        call: CallId,
+        cid: FrameId,
+        timeout: Duration,
+        frame: Outgoing,
+    },
+    Cancel {
+        call: CallId,
+    },
+    Respond {
+        frame: Outgoing,
+    },
+    Emit {
+        frame: Outgoing,
+    },
+    /// What comes in is not taken.
+    GiveUp,
     Close,
 }
 
@@ -100,7 +113,7 @@ impl Command {
     fn frame_mut(&mut self) -> Option<&mut Outgoing> {
         match self {
             Self::Call { frame, .. } | Self::Respond { frame } | Self::Emit { frame } => Some(frame),
-            Self::Cancel { .. } | Self::Close => None,
+            Self::Cancel { .. } | Self::GiveUp | Self::Close => None,
         }
     }
 }
@@ -223,6 +236,13 @@ impl PeerHandle {
         let mut frame = Outgoing::message(random::frame_id(), Subject::Event, name.len() + data.map_or(0, str::len));
         rpc::write_notification(&mut frame.bytes, name, data);
         self.mailbox.send(self.id, Command::Emit { frame: frame.checked()? })
+    }
+
+    /// Ends the conversation because what comes in is not taken fast enough (section 5: 1,024 undelivered frames). At a
+    /// daemon the session counts as failed.
+    pub fn give_up(&self) {
+        // A peer that is gone is closed.
+        let _ = self.mailbox.send(self.id, Command::GiveUp);
     }
 
     /// Ends the conversation. [`PeerEvent::Gone`](crate::host::PeerEvent::Gone) follows.

@@ -162,7 +162,7 @@ impl Endpoint for Solo {
     }
 
     fn command(&mut self, now: Instant, (_, command): Routed) -> Result<(), Error> {
-        if matches!(command, Command::Close) {
+        if matches!(command, Command::Close | Command::GiveUp) {
             self.closing = true;
         }
         self.core.command(now, command, &mut self.plain).map_err(Error::Protocol)

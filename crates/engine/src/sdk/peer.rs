@@ -217,7 +217,7 @@ impl Shared {
             && let Some(handle) = self.handle.get()
         {
             tracing::warn!(limit = INCOMING_LIMIT, "closing a peer whose messages nobody takes");
-            handle.close();
+            handle.give_up();
         }
     }
 
