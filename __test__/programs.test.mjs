@@ -98,6 +98,7 @@ test("the Quick Connect program: once, then 404; 409 while the daemon is offline
   assert.deepEqual(await redeem(used.code), ["pong"]);
   assert.deepEqual(await redeem(used.code), ["404", "closed"]);
   await server.close();
+  await relay.daemonLeft(server.daemonId);
   assert.deepEqual(await redeem(unused.code), ["409", "closed"]);
 });
 

@@ -48,6 +48,7 @@ test("a code redeemed while the daemon is offline is fatal with 409", async (t) 
   const { server } = await startDaemon(t, relay);
   const { code } = await server.createQuickConnect();
   await server.close();
+  await relay.daemonLeft(server.daemonId);
   const { peer, errors } = redeem(t, code);
   await assert.rejects(peer.whenReady(), { code: "peer_closed" });
   assert.equal(errors[0].name, "CloudApiError");

@@ -1,5 +1,6 @@
 // A real relay, one process per test file, and what tests do with it.
 import { startRelay as start } from "../../scripts/relay.mjs";
+import { until } from "./wait.mjs";
 
 export async function startRelay(options) {
   const relay = await start(options);
@@ -12,6 +13,11 @@ export async function startRelay(options) {
       const { daemonId, apiKey } = await admin("POST", "daemons", {});
       const { accessToken } = await admin("POST", "users", { daemonIds: [daemonId] });
       return { daemonId, apiKey, accessToken };
+    },
+    /** Resolves when the relay knows that the daemon is gone: a close frame takes its time. */
+    async daemonLeft(daemonId) {
+      const isGone = (daemon) => daemon.daemonId === daemonId && !daemon.online;
+      await until(async () => (await admin("GET", "daemons")).some(isGone));
     },
     sessions: () => admin("GET", "sessions"),
     /** Cuts the daemon's connection without a close frame. */
