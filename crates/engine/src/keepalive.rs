@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime};
 /// A ping goes out this often.
 const PING_EVERY: Duration = Duration::from_secs(45);
 
-/// A connection that has been silent for this long is lost.
+/// A connection that has been silent for this long, or has not taken what it was given, is lost.
 const SILENCE_LIMIT: Duration = Duration::from_secs(90);
 
 /// The monotonic clock stands still while a machine sleeps, the wall clock does not: this often the two are compared.
@@ -29,13 +29,21 @@ pub(crate) enum Due {
 pub(crate) struct Keepalive {
     next_ping: Instant,
     last_heard: Instant,
+    /// Since when the socket has not taken what it was given.
+    blocked_since: Option<Instant>,
     last_look: (Instant, SystemTime),
     probe_ends: Option<Instant>,
 }
 
 impl Keepalive {
     pub(crate) fn new(now: Instant, wall: SystemTime) -> Self {
-        Self { next_ping: now + PING_EVERY, last_heard: now, last_look: (now, wall), probe_ends: None }
+        Self {
+            next_ping: now + PING_EVERY,
+            last_heard: now,
+            blocked_since: None,
+            last_look: (now, wall),
+            probe_ends: None,
+        }
     }
 
     /// The remote was heard, or could not be because this side does not listen just now.
@@ -44,9 +52,22 @@ impl Keepalive {
         self.probe_ends = None;
     }
 
+    /// The socket took everything.
+    pub(crate) fn flushed(&mut self) {
+        self.blocked_since = None;
+    }
+
+    /// The socket takes no more just now.
+    pub(crate) fn blocked(&mut self, now: Instant) {
+        self.blocked_since.get_or_insert(now);
+    }
+
     pub(crate) fn check(&mut self, now: Instant, wall: SystemTime) -> Due {
         if now.duration_since(self.last_heard) >= SILENCE_LIMIT {
             return Due::Lost("heard nothing for 90 s");
+        }
+        if self.blocked_since.is_some_and(|since| now.duration_since(since) >= SILENCE_LIMIT) {
+            return Due::Lost("the remote took nothing for 90 s");
         }
         if self.probe_ends.is_some_and(|ends| ends <= now) {
             return Due::Lost("no answer since this machine slept");
@@ -76,7 +97,8 @@ impl Keepalive {
     pub(crate) fn next_deadline(&self) -> Instant {
         let silence = self.last_heard + SILENCE_LIMIT;
         let look = self.last_look.0 + LOOK_EVERY;
-        [self.next_ping, silence, look].into_iter().chain(self.probe_ends).min().unwrap_or(silence)
+        let blocked = self.blocked_since.map(|since| since + SILENCE_LIMIT);
+        [blocked, self.probe_ends].into_iter().flatten().fold(self.next_ping.min(silence).min(look), Instant::min)
     }
 }
 
@@ -130,6 +152,21 @@ mod tests {
         assert_eq!(clocks.check(&mut keepalive), Due::Ping);
         clocks.pass(1);
         assert!(matches!(clocks.check(&mut keepalive), Due::Lost(_)));
+    }
+
+    #[test]
+    fn a_remote_that_talks_but_takes_nothing_for_90_seconds_is_the_end() {
+        let (mut clocks, mut keepalive) = Clocks::start();
+        for second in 0..90 {
+            keepalive.blocked(clocks.now);
+            keepalive.heard(clocks.now);
+            assert!(!matches!(clocks.check(&mut keepalive), Due::Lost(_)), "{second}");
+            clocks.pass(1);
+        }
+        assert!(matches!(clocks.check(&mut keepalive), Due::Lost(_)));
+        keepalive.heard(clocks.now);
+        keepalive.flushed();
+        assert!(!matches!(clocks.check(&mut keepalive), Due::Lost(_)));
     }
 
     #[test]

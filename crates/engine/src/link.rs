@@ -160,7 +160,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin, E: Endpoint> Link<'a, S, E> {
                 return Poll::Ready(loss);
             }
             self.host.flush();
-            let flushed = match self.drive_outbound(cx) {
+            let flushed = match self.drive_outbound(now, cx) {
                 Ok(flushed) => flushed,
                 Err(loss) => return Poll::Ready(loss),
             };
@@ -231,7 +231,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin, E: Endpoint> Link<'a, S, E> {
     }
 
     /// Whether everything is out.
-    fn drive_outbound(&mut self, cx: &mut Context<'_>) -> Result<bool, Loss> {
+    fn drive_outbound(&mut self, now: Instant, cx: &mut Context<'_>) -> Result<bool, Loss> {
         let mut flushed = false;
         loop {
             self.outbound.set_backlog(self.transport.backlog());
@@ -244,8 +244,12 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin, E: Endpoint> Link<'a, S, E> {
             }
             match self.transport.poll_flush(cx) {
                 Poll::Ready(done) => done.map_err(Loss::Ended)?,
-                Poll::Pending => return Ok(false),
+                Poll::Pending => {
+                    self.keepalive.blocked(now);
+                    return Ok(false);
+                }
             }
+            self.keepalive.flushed();
             flushed = true;
         }
     }

@@ -5,7 +5,7 @@ mod support;
 
 use std::time::Duration;
 
-use sideband::protocol::sbrp::{Frame, SessionId};
+use sideband::protocol::sbrp::{self, Frame, SessionId, Signal, SignalReason};
 use support::{Heard, HostileRelay};
 
 const TIMEOUT: Duration = Duration::from_millis(300);
@@ -115,4 +115,65 @@ async fn what_was_sent_before_the_end_arrives_although_the_other_direction_was_n
         assert_eq!(session.open_event(wire.frame().await), format!("e{number}"));
     }
     assert_eq!(wire.hear().await, Heard::Closed(Some(1000)));
+}
+
+#[tokio::test]
+async fn a_relay_that_talks_but_takes_nothing_is_given_up() {
+    let relay = HostileRelay::start().await;
+    let (peer, mut ear, mut wire, _session) = relay.active_client().await;
+    for _ in 0..BURST {
+        peer.emit("e", Some(&data())).expect("there is room");
+    }
+    tokio::time::pause();
+    let talking = async {
+        loop {
+            wire.send(sbrp::encode_pong(b"")).await;
+            tokio::time::sleep(Duration::from_secs(10)).await;
+        }
+    };
+    tokio::select! {
+        lost = ear.until("state Reconnecting") => assert!(lost.contains("took nothing for 90 s"), "{lost}"),
+        () = talking => {}
+    }
+}
+
+#[tokio::test]
+async fn a_remote_that_does_not_take_its_answers_is_not_listened_to() {
+    let relay = HostileRelay::start().await;
+    let (_peer, _ear, mut wire, mut session) = relay.active_client().await;
+    tokio::time::pause();
+    // The clock moves only when nothing else does.
+    let blocked = async {
+        for _ in 0..3000 {
+            let pings: Vec<_> = (0..200).map(|_| session.ping()).collect();
+            if tokio::time::timeout(Duration::from_secs(1), wire.send_together(pings)).await.is_err() {
+                return true;
+            }
+        }
+        false
+    };
+    assert!(blocked.await, "600,000 answers were kept");
+}
+
+#[tokio::test]
+async fn what_was_not_sealed_when_a_daemons_link_dropped_follows_its_return() {
+    let relay = HostileRelay::start().await;
+    let (_daemon, mut ear, mut wire) = relay.linked_daemon(true).await;
+    let mut session = wire.be_client(support::session()).await;
+    ear.until("connection client").await;
+    let peer = ear.peers().remove(0);
+    for number in 0..BURST {
+        peer.emit(&format!("e{number}"), Some(&data())).expect("there is room");
+    }
+    // Some of it is on its way.
+    assert_eq!(session.open_event(wire.frame().await), "e0");
+    drop(wire);
+    ear.until("link down").await;
+    let mut wire = relay.accept().await;
+    assert_eq!(wire.frame().await, sbrp::encode_signal(session.id, Signal::Ready, SignalReason::None));
+    let first: usize = session.open_event(wire.frame().await)[1..].parse().expect("a number");
+    assert!(first > 1 && first < BURST / 2, "{first}");
+    for number in first + 1..BURST {
+        assert_eq!(session.open_event(wire.frame().await), format!("e{number}"));
+    }
 }

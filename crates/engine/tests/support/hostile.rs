@@ -62,6 +62,7 @@ impl HostileRelay {
     /// The next WebSocket.
     pub async fn accept(&self) -> Wire {
         let (stream, _) = within(self.listener.accept()).await.expect("a connection");
+        stream.set_nodelay(true).expect("it is open");
         Wire { socket: tokio_tungstenite::accept_async(stream).await.expect("an upgrade") }
     }
 
