@@ -337,3 +337,23 @@ async fn a_session_whose_messages_nobody_takes_is_closed_at_1024_and_the_others_
     wire.send(bystander.event("fine")).await;
     assert!(matches!(taken.incoming().await, Some(Incoming::Event { name, .. }) if name == "fine"));
 }
+
+#[tokio::test]
+async fn a_session_beyond_the_limit_is_refused_until_another_ends() {
+    let relay = HostileRelay::start().await;
+    let mut options = relay.daemon_options(true);
+    options.max_sessions = 2;
+    let (_daemon, mut ear) = daemon(options);
+    let mut wire = relay.accept().await;
+    wire.be_client(id(1)).await;
+    // One in its handshake counts, too; one that is replaced does not count twice.
+    wire.handshake(id(2)).await;
+    wire.frame().await;
+    wire.be_client(id(1)).await;
+    let init = ClientHandshake::start(random::secret()).init_payload();
+    wire.send(sbrp::encode_handshake_init(id(3), &init)).await;
+    assert_eq!(wire.frame().await, sbrp::encode_signal(id(3), Signal::Close, SignalReason::Policy));
+    assert!(ear.until("unhandled").await.contains("2 are open already"));
+    wire.control(2, ControlCode::SESSION_ENDED).await;
+    wire.be_client(id(3)).await;
+}

@@ -21,9 +21,6 @@ use crate::reports;
 use crate::session::{self, Role, Session};
 use crate::timers;
 
-/// Sessions of one daemon: about what its link can serve, and an end to what a hostile relay can make it keep.
-const MAX_SESSIONS: usize = 10_000;
-
 /// What a daemon's sessions have in common.
 pub(super) struct Settings {
     pub(super) identity: IdentityKeyPair,
@@ -31,6 +28,7 @@ pub(super) struct Settings {
     pub(super) policy: PeerPolicy,
     pub(super) handshake_timeout: Duration,
     pub(super) resume_grace: Duration,
+    pub(super) max_sessions: usize,
 }
 
 pub(super) struct DaemonEndpoint {
@@ -165,9 +163,10 @@ impl DaemonEndpoint {
     /// A client's `HandshakeInit`. One for a live session replaces it: the relay let a new client in.
     fn handshake(&mut self, now: Instant, id: SessionId, init: &[u8]) {
         self.end(id, None);
-        if self.sessions.len() >= MAX_SESSIONS {
+        let most = self.settings.max_sessions;
+        if self.sessions.len() >= most {
             self.control.push(sbrp::encode_signal(id, Signal::Close, SignalReason::Policy));
-            let message = format!("refused a session: {MAX_SESSIONS} are open already");
+            let message = format!("refused a session: {most} are open already");
             self.unhandled(&Error::sbrp(SbrpErrorCode::HandshakeFailed, message));
             return;
         }

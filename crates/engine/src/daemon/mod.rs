@@ -31,6 +31,9 @@ use endpoint::{DaemonEndpoint, Settings};
 /// Sessions outlive a lost link for so long, where the token allows it.
 pub const RESUME_GRACE: Duration = Duration::from_secs(60);
 
+/// Sessions of one daemon: about what its link can serve, and an end to what a hostile relay can make it keep.
+pub const MAX_SESSIONS: usize = 10_000;
+
 const FIRST_DELAY: Duration = Duration::from_secs(1);
 const LONGEST_DELAY: Duration = Duration::from_secs(30);
 const DELAY_JITTER: Duration = Duration::from_millis(500);
@@ -69,6 +72,8 @@ pub struct DaemonOptions {
     pub handshake_timeout: Duration,
     /// How long sessions wait for a lost link, where the token allows it.
     pub resume_grace: Duration,
+    /// Sessions at a time, those in their handshake included; one more is refused by Signal close, reason policy.
+    pub max_sessions: usize,
     /// Opens the WebSocket.
     pub dialer: Dialer,
     /// This side's peer id.
@@ -85,6 +90,7 @@ impl DaemonOptions {
             policy: PeerPolicy::default(),
             handshake_timeout: HANDSHAKE_TIMEOUT,
             resume_grace: RESUME_GRACE,
+            max_sessions: MAX_SESSIONS,
             dialer,
             peer_id: random::peer_id(),
         }
@@ -131,6 +137,7 @@ pub fn listen(runtime: &tokio::runtime::Handle, options: DaemonOptions, host: Ar
         policy: options.policy,
         handshake_timeout: options.handshake_timeout,
         resume_grace: options.resume_grace,
+        max_sessions: options.max_sessions,
     };
     let mut daemon = Daemon {
         id,
