@@ -66,6 +66,14 @@ impl HostileRelay {
         Wire { socket: tokio_tungstenite::accept_async(stream).await.expect("an upgrade") }
     }
 
+    /// What a control plane would give for a session: this relay's URL, and a token.
+    pub fn ticket(&self) -> (Url, String) {
+        let mut url = self.url(&json!({ "sid": session().to_base64url() }));
+        let token = url.query().expect("a token")["token=".len()..].to_owned();
+        url.set_query(None);
+        (url, token)
+    }
+
     /// A client's options: one quick retry after another, and a store of its own.
     pub fn client_options(&self) -> ClientOptions {
         let source = RelayEndpoint {
