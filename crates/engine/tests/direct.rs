@@ -3,13 +3,19 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use futures_util::{SinkExt, StreamExt};
 use sideband::client::{ClientOptions, Direct};
 use sideband::dial::{Dialer, DialerOptions};
 use sideband::direct::{self, DirectOptions};
 use sideband::host::{DaemonEvent, Gate, Host, Id, PeerEvent};
 use sideband::peer::PeerHandle;
+use sideband::protocol::rpc;
+use sideband::protocol::sbp::{self, FrameId, Hello, Subject};
 use sideband::sdk::{self, MemoryStore};
+use tokio::net::TcpStream;
 use tokio::sync::mpsc;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
 /// A server that answers every request with its own params, and says what happens to it.
@@ -114,4 +120,62 @@ async fn pages_of_other_origins_may_not_connect_to_a_local_server() {
         let connected = tokio_tungstenite::client_async(request, stream).await;
         assert_eq!(connected.is_ok(), allowed, "{origin}");
     }
+}
+
+/// A WebSocket to the server, by hand.
+async fn socket(url: &str) -> WebSocketStream<TcpStream> {
+    let stream = TcpStream::connect(url.trim_start_matches("ws://")).await.expect("it accepts");
+    tokio_tungstenite::client_async(url, stream).await.expect("an upgrade").0
+}
+
+async fn frame(socket: &mut WebSocketStream<TcpStream>) -> Option<Vec<u8>> {
+    match socket.next().await {
+        Some(Ok(Message::Binary(frame))) => Some(frame.into()),
+        _ => None,
+    }
+}
+
+fn encoded(frame: &sbp::Frame<'_>) -> Message {
+    let mut bytes = Vec::new();
+    frame.encode(&mut bytes);
+    Message::binary(bytes)
+}
+
+#[tokio::test]
+async fn a_client_of_another_version_is_told_so_and_was_never_a_peer() {
+    let (_server, mut hears) = serve(0);
+    let url = hears.recv().await.expect("a URL");
+    let mut socket = socket(&url).await;
+    let data = br#"{"protocol":"sideband","version":"2","peerId":"p"}"#;
+    socket.send(encoded(&sbp::Frame::Handshake { id: FrameId([1; 16]), data })).await.expect("it listens");
+    let hello = frame(&mut socket).await.expect("its hello");
+    assert!(matches!(sbp::Frame::decode(&hello), Ok(sbp::Frame::Handshake { .. })));
+    let refusal = frame(&mut socket).await.expect("a refusal");
+    assert!(matches!(sbp::Frame::decode(&refusal), Ok(sbp::Frame::Error { code: 1001, .. })));
+    assert_eq!(frame(&mut socket).await, None);
+    let peer = sdk::connect(client(&url)).await.expect("others connect");
+    drop(peer);
+    assert_eq!(hears.recv().await.as_deref(), Some("peer gone"));
+}
+
+#[tokio::test]
+async fn a_server_closes_although_a_client_takes_nothing() {
+    let (server, mut hears) = serve(0);
+    let url = hears.recv().await.expect("a URL");
+    let mut socket = socket(&url).await;
+    let data = Hello::new("deaf").encode();
+    socket.send(encoded(&sbp::Frame::Handshake { id: FrameId([1; 16]), data: &data })).await.expect("it listens");
+    let params = format!("\"{}\"", "x".repeat(60_000));
+    for number in 0..400u16 {
+        let mut request = Vec::new();
+        let mut cid = [0; 16];
+        cid[..2].copy_from_slice(&number.to_be_bytes());
+        sbp::write_message_head(&mut request, FrameId(cid), Subject::Rpc);
+        rpc::write_request(&mut request, "echo", Some(&params), FrameId(cid));
+        socket.send(Message::binary(request)).await.expect("it listens");
+    }
+    server.close();
+    tokio::time::pause();
+    assert_eq!(hears.recv().await.as_deref(), Some("peer gone"));
+    assert_eq!(hears.recv().await.as_deref(), Some("gone"));
 }
