@@ -13,14 +13,15 @@ const WRITE_AHEAD: usize = 256 << 10;
 #[derive(Debug, Default)]
 pub(crate) struct Outbound {
     messages: VecDeque<Vec<u8>>,
+    /// Bytes in `messages`.
+    waiting: usize,
     room: usize,
 }
 
 impl Outbound {
     /// Says how many bytes the socket has not taken yet.
     pub(crate) fn set_backlog(&mut self, backlog: usize) {
-        let waiting: usize = self.messages.iter().map(Vec::len).sum();
-        self.room = WRITE_AHEAD.saturating_sub(backlog + waiting);
+        self.room = WRITE_AHEAD.saturating_sub(backlog + self.waiting);
     }
 
     /// Whether callers' frames may be taken. One that is larger than the room is taken all the same.
@@ -29,13 +30,16 @@ impl Outbound {
     }
 
     pub(crate) fn push(&mut self, message: Vec<u8>) {
+        self.waiting += message.len();
         self.room = self.room.saturating_sub(message.len());
         self.messages.push_back(message);
     }
 
     /// The next message, while the socket's backlog is small enough for one.
     pub(crate) fn pop(&mut self, backlog: usize) -> Option<Vec<u8>> {
-        if backlog < WRITE_AHEAD { self.messages.pop_front() } else { None }
+        let message = if backlog < WRITE_AHEAD { self.messages.pop_front() } else { None };
+        self.waiting -= message.as_ref().map_or(0, Vec::len);
+        message
     }
 
     /// Whether the socket was given everything. If not, what waits are answers to the remote, which does not read them:
