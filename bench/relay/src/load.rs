@@ -19,7 +19,7 @@ pub(crate) fn frame(session: u64, len: usize) -> Vec<u8> {
 
 /// Sends back everything that comes, until the server hangs up.
 pub(crate) fn echo(mut daemon: Socket) {
-    daemon.prepare();
+    daemon.prepare(1 << 20);
     let mut batch: Vec<u8> = Vec::new();
     let mut lengths = Vec::new();
     loop {
@@ -44,7 +44,7 @@ pub(crate) fn echo(mut daemon: Socket) {
 /// Echoes with that many frames in flight, for that long. Returns round trips per second.
 pub(crate) fn throughput(server: &Server, len: usize, in_flight: usize, time: Duration) -> f64 {
     let (daemon, mut client, session) = server.pair();
-    client.prepare();
+    client.prepare(1 << 20);
     // Ends when the client's end of the session is gone and the server with it.
     thread::spawn(move || echo(daemon));
     let frame = frame(session, len);
@@ -81,7 +81,7 @@ fn per_second(count: usize, time: Duration) -> f64 {
 /// Lone round trips, one after another: the sorted times in microseconds.
 pub(crate) fn lone(server: &Server, len: usize, count: usize) -> Vec<f64> {
     let (daemon, mut client, session) = server.pair();
-    client.prepare();
+    client.prepare(1 << 20);
     thread::spawn(move || echo(daemon));
     let frame = frame(session, len);
     let mut times = Vec::with_capacity(count);

@@ -1,32 +1,143 @@
 //! What the relay costs, against a bare WebSocket forwarder in the same run.
+//!
+//! Everything runs on loopback: the server in a process of its own, both ends in this one. Each
+//! comparison takes turns, forwarder and relay, so that what else the machine does is in both.
 #![forbid(unsafe_code)]
 
 mod forwarder;
 mod load;
+mod process;
+mod scale;
 mod server;
 mod socket;
+mod stalled;
 
-use std::time::Duration;
+use std::{process::ExitCode, time::Duration};
 
 use server::Server;
 
-/// How long one figure is measured.
+/// How long one throughput is measured.
 const TIME: Duration = Duration::from_secs(2);
+
+/// Turns of each comparison; the median counts.
+const TURNS: usize = 7;
+
+/// Lone round trips per turn.
+const LONE: usize = 5_000;
+
+/// A line of the table.
+struct Row {
+    what: &'static str,
+    figure: String,
+    yardstick: String,
+    target: String,
+    reached: Option<bool>,
+}
 
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
 }
 
-fn main() {
+/// Medians of the forwarder and the relay, taking turns, and of their ratios.
+fn compare(measure: fn(&Server) -> f64) -> (f64, f64, f64) {
+    let (mut forwarder, mut relay, mut ratio) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..TURNS {
+        forwarder.push(measure(&Server::forwarder()));
+        relay.push(measure(&Server::relay()));
+        ratio.push(relay[relay.len() - 1] / forwarder[forwarder.len() - 1]);
+    }
+    (median(forwarder), median(relay), median(ratio))
+}
+
+fn at_least(what: &'static str, unit: &str, target: f64, (forwarder, relay, ratio): (f64, f64, f64)) -> Row {
+    Row {
+        what,
+        figure: format!("{relay:.0} {unit}"),
+        yardstick: format!("{forwarder:.0} {unit}, {ratio:.2} of it"),
+        target: format!("{target} of it"),
+        reached: Some(ratio >= target),
+    }
+}
+
+fn rows() -> Vec<Row> {
+    let mut rows = Vec::new();
+    let mut add = |row: Row| {
+        eprintln!("{}: {}", row.what, row.figure);
+        rows.push(row);
+    };
+    let small = compare(|server| load::throughput(server, 100, 64, TIME) * 2.0);
+    add(at_least("frames of 100 bytes, 64 in flight", "/s", 0.8, small));
+    let large = compare(|server| load::throughput(server, 60_000, 64, TIME) * 2.0 * 0.06);
+    add(at_least("frames of 60 KB, 64 in flight", "MB/s", 0.8, large));
+    let (forwarder, relay, ratio) = compare(|server| load::lone(server, 100, LONE)[LONE / 2]);
+    add(Row {
+        what: "a lone frame there and back, p50",
+        figure: format!("{relay:.1} µs"),
+        yardstick: format!("{forwarder:.1} µs, {ratio:.2} times it"),
+        target: "1.3 times it".to_owned(),
+        reached: Some(ratio <= 1.3),
+    });
+    let connections = 10_000_usize.min(usize::try_from(process::raise_file_limit()).unwrap_or(usize::MAX) - 500);
+    let idle = scale::idle(&Server::relay(), connections);
+    add(Row {
+        what: "memory per idle connection",
+        figure: format!("{idle:.1} KB at {connections}"),
+        yardstick: String::new(),
+        target: "12 KB".to_owned(),
+        reached: Some(idle <= 12.0),
+    });
+    let connects = median((0..3).map(|_| scale::connects(&Server::relay(), 2_000)).collect());
+    add(Row {
+        what: "connections opened, tokens checked",
+        figure: format!("{connects:.0} /s"),
+        yardstick: String::new(),
+        target: String::new(),
+        reached: None,
+    });
+    let costs = [10, 100, 1_000, connections].map(|sessions| {
+        (sessions, median((0..3).map(|_| scale::cost_per_frame(&Server::relay(), sessions, 60_000)).collect()))
+    });
+    let all: Vec<String> = costs.iter().map(|(sessions, cost)| format!("{cost:.1} µs at {sessions}")).collect();
+    add(Row {
+        what: "processor time per frame, by sessions",
+        figure: all.join(", "),
+        yardstick: String::new(),
+        target: "flat".to_owned(),
+        reached: None,
+    });
+    let mut slowdowns = Vec::new();
+    let (mut with, mut without) = (Vec::new(), Vec::new());
+    for _ in 0..TURNS {
+        without.push(stalled::p99(&Server::relay(), true, 20_000));
+        with.push(stalled::p99(&Server::relay(), false, 20_000));
+        slowdowns.push(with[with.len() - 1] / without[without.len() - 1]);
+    }
+    let slowdown = median(slowdowns);
+    add(Row {
+        what: "99 others' p99 beside one that does not read",
+        figure: format!("{:.0} µs", median(with)),
+        yardstick: format!("{:.0} µs if it reads, {slowdown:.2} times it", median(without)),
+        target: "1.5 times it".to_owned(),
+        reached: Some(slowdown <= 1.5),
+    });
+    rows
+}
+
+fn main() -> ExitCode {
     if std::env::args().nth(1).as_deref() == Some("forwarder") {
-        return forwarder::run();
+        forwarder::run();
+        return ExitCode::SUCCESS;
     }
-    for (name, start) in [("forwarder", Server::forwarder as fn() -> Server), ("relay", Server::relay)] {
-        let runs = |measure: fn(&Server) -> f64| median((0..3).map(|_| measure(&start())).collect());
-        println!("{name}: 100 B x64 {:.0}/s", runs(|server| load::throughput(server, 100, 64, TIME)));
-        println!("{name}: 60 KB x64 {:.0} MB/s", runs(|server| load::throughput(server, 60_000, 64, TIME) * 0.06));
-        println!("{name}: lone p50 {:.1} us", runs(|server| load::lone(server, 100, 5_000)[2_500]));
-        println!("{name}: lone p99 {:.1} us", runs(|server| load::lone(server, 100, 5_000)[4_950]));
+    process::raise_file_limit();
+    let rows = rows();
+    println!("\n| what | relay | yardstick | target | |\n| --- | --- | --- | --- | --- |");
+    for row in &rows {
+        let reached = row.reached.map_or("", |reached| if reached { "reached" } else { "missed" });
+        println!("| {} | {} | {} | {} | {reached} |", row.what, row.figure, row.yardstick, row.target);
     }
+    // For a run that is to say whether the figures hold; a busy machine is no failure otherwise.
+    let missed = rows.iter().any(|row| row.reached == Some(false));
+    let strict = std::env::args().any(|argument| argument == "--check");
+    if missed && strict { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }

@@ -54,11 +54,15 @@ impl Server {
         let mut path = std::env::current_exe().expect("a path");
         path.set_file_name("sideband-relay");
         let path = std::env::var_os("SIDEBAND_RELAY").map_or(path, PathBuf::from);
-        let (child, line) = start(Command::new(path).args(["serve", "--dev", "--json"]));
+        let (child, line) = start(Command::new(path).args(["serve", "--dev", "--json"]).env_remove("RUST_LOG"));
         let credentials: Value = serde_json::from_str(&line).expect("the relay prints JSON");
         let url = credentials["apiUrl"].as_str().expect("a URL");
         let authority = url.strip_prefix("http://").expect("plain HTTP").to_owned();
         Self { child, authority, credentials: Some(credentials) }
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     fn credential(&self, name: &str) -> &str {

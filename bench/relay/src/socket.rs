@@ -36,9 +36,9 @@ impl Socket {
         Self { tcp, input: Vec::new(), start: 0, end: 0, output: Vec::new() }
     }
 
-    /// Makes room for reading and writing; idle connections need none.
-    pub(crate) fn prepare(&mut self) {
-        self.input.resize(1 << 20, 0);
+    /// Makes room for reading; idle connections need none.
+    pub(crate) fn prepare(&mut self, room: usize) {
+        self.input.resize(room, 0);
     }
 
     /// Queues a message.

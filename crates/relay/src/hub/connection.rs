@@ -9,7 +9,7 @@ use std::{
     time::Instant,
 };
 
-use futures_util::{Sink, Stream};
+use futures_util::{Sink as _, Stream as _};
 use sideband_protocol::sbrp::ControlCode;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
@@ -28,6 +28,7 @@ use super::{
     endpoint::Endpoint,
     gate::{Gate, Passed},
     link::{End, Link, close},
+    outgoing::Outgoing,
     shard::Shard,
 };
 use crate::{
@@ -38,6 +39,9 @@ use crate::{
 
 /// Frames read from one connection before others get their turn.
 const READ_TURN: usize = 64;
+
+/// Bytes handed to the system at once.
+const WRITE_AT_ONCE: usize = 64 * 1024;
 
 /// Bytes thrown away of a peer that is being closed, before it is cut.
 const MAX_DISCARDED: usize = 4 * 1024 * 1024;
@@ -70,7 +74,7 @@ pub(crate) struct Connection {
     shard: Rc<Shard>,
     /// As they were when it connected.
     limits: Arc<Limits>,
-    socket: WebSocketStream<Io>,
+    socket: WebSocketStream<Outgoing<Io>>,
     link: Rc<Link>,
     endpoint: Endpoint,
     gate: Gate,
@@ -90,7 +94,7 @@ pub(crate) struct Connection {
 impl Connection {
     pub(crate) fn new(
         shard: Rc<Shard>,
-        socket: WebSocketStream<Io>,
+        socket: WebSocketStream<Outgoing<Io>>,
         link: Rc<Link>,
         endpoint: Endpoint,
         gate: Gate,
@@ -189,22 +193,30 @@ impl Connection {
         }
     }
 
-    /// Hands everything queued to the socket and flushes once. Ready when all is out.
+    /// Writes everything queued, in as few system calls as can be. Ready when all is out.
     fn write(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<Result<(), Error>> {
         loop {
-            if Pin::new(&mut self.socket).poll_ready(cx)?.is_pending() {
-                self.blocked.get_or_insert(now);
-                return Poll::Pending;
+            while self.socket.get_ref().len() < WRITE_AT_ONCE
+                && let Some((frame, at)) = self.link.pop()
+            {
+                self.oldest.get_or_insert(at);
+                self.socket.get_mut().push(frame);
             }
-            self.blocked = None;
-            let Some((frame, at)) = self.link.pop() else {
-                break;
+            let Some(oldest) = self.oldest else {
+                return Poll::Ready(Ok(()));
             };
-            self.oldest.get_or_insert(at);
-            Pin::new(&mut self.socket).start_send(Message::Binary(frame))?;
-        }
-        if let Some(oldest) = self.oldest {
-            if Pin::new(&mut self.socket).poll_flush(cx)?.is_pending() {
+            // The library may be in the middle of a pong.
+            let written = if self.socket.get_ref().library_is_first() {
+                Pin::new(&mut self.socket).poll_flush(cx)
+            } else {
+                self.socket.get_mut().poll_drain(cx).map_err(Error::Io)
+            };
+            let flushed = match written? {
+                Poll::Ready(()) if self.socket.get_ref().len() > 0 => continue,
+                Poll::Ready(()) => Pin::new(self.socket.get_mut().io()).poll_flush(cx)?,
+                Poll::Pending => Poll::Pending,
+            };
+            if flushed.is_pending() {
                 self.blocked.get_or_insert(now);
                 return Poll::Pending;
             }
@@ -212,7 +224,6 @@ impl Connection {
             self.oldest = None;
             self.shard.context.own.forward.observe(oldest.elapsed().as_secs_f64());
         }
-        Poll::Ready(Ok(()))
     }
 
     /// Everything out, the close frame behind it, and then the peer's hanging up.

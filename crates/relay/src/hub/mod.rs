@@ -6,6 +6,7 @@ mod context;
 mod endpoint;
 mod gate;
 mod link;
+mod outgoing;
 mod pair;
 mod pairing;
 #[cfg(test)]

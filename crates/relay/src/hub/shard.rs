@@ -28,6 +28,7 @@ use super::{
     endpoint::Endpoint,
     gate::Gate,
     link::{End, Link, close},
+    outgoing::Outgoing,
     pair::Daemon,
     pairing::Pairing,
     registry::{Lease, Online},
@@ -43,9 +44,6 @@ const MAX_MESSAGE: usize = 1024 * 1024;
 
 /// The library's read buffer, eagerly made for every connection: small, because most are idle.
 const READ_BUFFER: usize = 4 * 1024;
-
-/// Bytes gathered before they are written even without a flush.
-const WRITE_BUFFER: usize = 64 * 1024;
 
 /// Answers that a daemon may leave unread while it makes more of them.
 const MAX_UNREAD_ANSWERS: usize = 1024 * 1024;
@@ -142,11 +140,10 @@ impl Shard {
         };
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER)
-            .write_buffer_size(WRITE_BUFFER)
             .max_message_size(Some(MAX_MESSAGE))
             .max_frame_size(Some(MAX_MESSAGE));
         let role = WebSocketRole::Server;
-        let socket = WebSocketStream::from_partially_read(io, new.read, role, Some(config)).await;
+        let socket = WebSocketStream::from_partially_read(Outgoing::new(io), new.read, role, Some(config)).await;
         let now = Instant::now();
         let (role, daemon_id) = (new.arrival.role(), Arc::clone(&new.daemon_id));
         tracing::info!(conn = new.number, role, daemon = &*daemon_id, address = %new.address, "connected");

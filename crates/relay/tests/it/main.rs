@@ -6,6 +6,7 @@ mod config;
 mod connection;
 mod control_plane;
 mod data_dir;
+mod docs;
 mod doctor;
 mod durability;
 mod frames;
