@@ -39,20 +39,24 @@ export class Measures {
     this.samples.push({ name, pid, calm: this.calm(), ...sample });
   }
 
-  /** For each process that lived from `from` on: mean and growth of each figure, and whether it is flat. */
-  since(from) {
-    const recent = this.samples.filter(({ at }) => at >= from);
+  /**
+   * For each process that lived from `from` to the end: mean and growth of each figure, and whether it is flat. Its first
+   * `warmUpMs` do not count: an allocator takes what the first storms of reconnects need, and keeps it.
+   */
+  since(from, warmUpMs) {
     const rows = [];
-    for (const pid of new Set(recent.map((sample) => sample.pid))) {
-      const mine = recent.filter((sample) => sample.pid === pid);
-      const [{ name, at }] = mine;
-      if (at - from > 30_000 || recent.at(-1).at - mine.at(-1).at > 30_000) continue;
+    for (const pid of new Set(this.samples.map((sample) => sample.pid))) {
+      const life = this.samples.filter((sample) => sample.pid === pid);
+      const [{ name, at: start }] = life;
+      const mine = life.filter(({ at }) => at >= Math.max(from, start + warmUpMs));
+      if (start - from > 30_000 || mine.length === 0 || this.samples.at(-1).at - mine.at(-1).at > 30_000) continue;
       for (const [figure, { share, least }] of Object.entries(FLAT)) {
         const samples = figure === "descriptors" ? mine.filter(({ calm }) => calm) : mine;
         if (samples.length < 3 || samples[0][figure] === undefined) continue;
         const result = growth(samples, figure);
         const allowed = Math.max(share * result.mean, name === "relay" ? least.relay : least.other);
-        rows.push({ name, figure, ...result, flat: result.grown <= allowed });
+        const minutes = (samples.at(-1).at - samples[0].at) / 60_000;
+        rows.push({ name, figure, minutes, ...result, flat: result.grown <= allowed });
       }
     }
     return rows.sort((a, b) => a.name.localeCompare(b.name));

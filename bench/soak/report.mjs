@@ -12,8 +12,8 @@ function recoveries(events) {
   });
 }
 
-export function makeReport({ options, startedAt, ledger, fleet, relay, measures, from, flatnessCounts }) {
-  const flatness = measures.since(from);
+export function makeReport({ options, startedAt, ledger, fleet, relay, measures, from, warmUpMs, flatnessCounts }) {
+  const flatness = measures.since(from, warmUpMs);
   const grown = flatness.filter(({ flat }) => !flat);
   for (const { name, figure, grown: by } of flatnessCounts ? grown : []) {
     ledger.violation(`${name}: ${figure} is not flat, it grew by ${sized(figure, by)}`);
@@ -42,9 +42,10 @@ export function print(report) {
   for (const [kind, rows] of Object.entries(explained)) {
     for (const [what, times] of Object.entries(rows)) console.log(`| ${kind} | ${what} | ${times} |`);
   }
-  console.log("\n| process | figure | mean | growth in the second half | flat |\n| --- | --- | --- | --- | --- |");
-  for (const { name, figure, mean, grown, flat } of flatness) {
-    console.log(`| ${name} | ${figure} | ${sized(figure, mean)} | ${sized(figure, grown)} | ${flat ? "yes" : "no"} |`);
+  console.log("\n| process | figure | over | mean | growth | flat |\n| --- | --- | --- | --- | --- | --- |");
+  for (const { name, figure, minutes: over, mean, grown, flat } of flatness) {
+    const figures = `${over.toFixed(0)} min | ${sized(figure, mean)} | ${sized(figure, grown)}`;
+    console.log(`| ${name} | ${figure} | ${figures} | ${flat ? "yes" : "no"} |`);
   }
   console.log(violations.length === 0 ? "\nno violation" : `\n${violations.length} violations`);
   for (const violation of violations.slice(0, 50)) console.log(`  ${JSON.stringify(violation)}`);

@@ -1,5 +1,6 @@
-// `npm run soak [-- --minutes 45 --sessions 200 --seed 1 --only KIND,KIND --relay PATH --directory PATH]`: a relay with a data directory,
-// daemons and clients in processes of their own, a bounded load, and chaos. Ends with 1 if anything happened that must not.
+// `npm run soak [-- --minutes 45 --sessions 200 --seed 1 --only KIND,KIND --relay PATH --directory PATH]`: a relay with a
+// data directory, daemons and clients in processes of their own, a bounded load, and chaos. Ends with 1 if anything
+// happened that must not.
 import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -35,7 +36,8 @@ mkdirSync(directory, { recursive: true });
 /** From here on the processes whose memory is measured are not restarted. */
 const CALM_SHARE = 0.45;
 /** Shorter runs are for trying the soak itself: their processes are still warming up. */
-const FLATNESS_FROM_MINUTES = 15;
+const FLATNESS_FROM_MINUTES = 30;
+const WARM_UP_MS = 10 * 60_000;
 
 const startedAt = Date.now();
 const endsAt = startedAt + minutes * 60_000;
@@ -128,7 +130,8 @@ try {
 ledger.judge({ all: true });
 const flatnessCounts = minutes >= FLATNESS_FROM_MINUTES;
 const options = { minutes, sessions, daemons, clients, seed };
-const report = makeReport({ options, startedAt, ledger, fleet, relay, measures, from: half, flatnessCounts });
+const warmUpMs = flatnessCounts ? WARM_UP_MS : 0;
+const report = makeReport({ options, startedAt, ledger, fleet, relay, measures, from: half, warmUpMs, flatnessCounts });
 writeFileSync(path.join(directory, "report.json"), JSON.stringify({ ...report, samples: measures.samples }, undefined, 1));
 print(report);
 process.exit(report.violations.length === 0 ? 0 : 1);
