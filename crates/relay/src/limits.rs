@@ -128,23 +128,23 @@ limits! {
     keep_bytes, "keep_bytes": usize = 262_144.0, 0.0..16_777_216.0,
         "Bytes of a client's frames kept meanwhile, per session. Reached: `session_expired` to the client.";
     client_queue_bytes, "client_queue_bytes": usize = 8_388_608.0, 65_536.0..1_073_741_824.0,
-        "Bytes that may wait for one client. Its daemon cannot be slowed down for it, since that would slow down the daemon's other clients, so this absorbs bursts. Reached: `backpressure` to the client, and it is closed.";
+        "Bytes that may wait for one client. Its daemon cannot be slowed down for it, since that would slow down the daemon's other clients, so this absorbs bursts. Reached: `backpressure` to the client, and it is closed. Answers that either side makes and does not read (Pongs) may be 1 MiB more.";
     daemon_queue_bytes, "daemon_queue_bytes": usize = 1_048_576.0, 65_536.0..1_073_741_824.0,
         "Bytes that may wait for one daemon. Reached: its clients' sockets are not read until half of it is gone, so that TCP slows them down; nothing is lost.";
     queue_time, "queue_seconds": Duration = 30.0, 0.1..600.0,
         "How long a frame may wait for its receiver. Reached: `backpressure` to the receiver, and it is closed; a daemon's unsent frames are kept for its return.";
     memory_bytes, "memory_bytes": usize = 1_073_741_824.0, 16_777_216.0..1_099_511_627_776.0,
-        "Bytes that may wait for all receivers together, kept frames included. Reached: whoever has more than 64 KiB waiting counts as full.";
+        "Bytes that may wait for all receivers together, kept frames included. Reached: whoever has more than 64 KiB waiting counts as full, with what that means for a client, a daemon or a session.";
     silence, "silence_seconds": Duration = 90.0, 0.1..3600.0,
         "How long a connection may be silent; the contract's figure, two missed Pings. Reached: closed with 1001.";
     close_time, "close_seconds": Duration = 3.0, 0.1..60.0,
-        "How long the closing of a connection may take before it is cut.";
+        "How long the closing of a connection may take. Reached: it is cut.";
     drain_time, "drain_seconds": Duration = 5.0, 0.0..600.0,
-        "Over how long the closes of a shutdown are spread, at 100 a second, so that those who reconnect do not all come at once.";
+        "Over how long the closes of a shutdown are spread, at 100 a second or faster, so that those who reconnect do not all come at once. Nobody reaches it; `close_seconds` later the relay ends, whoever is left.";
     tls_time, "tls_seconds": Duration = 10.0, 0.1..120.0,
         "How long a TLS handshake may take. Reached: the connection is dropped.";
     header_time, "header_seconds": Duration = 10.0, 0.1..120.0,
-        "How long a request's header may take to arrive. Reached: the connection is dropped.";
+        "How long a request's header may take to arrive. Reached: the connection is dropped; not counted for one that was answered before, which is only idle.";
     request_time, "request_seconds": Duration = 10.0, 0.1..120.0,
         "How long a request may take, its body included. Reached: HTTP 408.";
     connections, "connections": usize = 20_000.0, 1.0..10_000_000.0,

@@ -5,7 +5,10 @@ use std::{
     io,
     net::{IpAddr, SocketAddr},
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -181,7 +184,10 @@ async fn serve_visitor(
         Some(tls) => {
             let accept = tls.acceptor().accept(socket);
             let stream = tokio::time::timeout(front.limits.get().tls_time, accept).await;
-            let stream = stream.map_err(io::Error::from).and_then(|stream| stream);
+            let stream = stream.unwrap_or_else(|_| {
+                front.metrics.limit("tls_seconds");
+                Err(io::ErrorKind::TimedOut.into())
+            });
             Io::Tls(Box::new(stream.inspect_err(|_| {
                 front.metrics.tls_failures.inc();
             })?))
@@ -194,9 +200,11 @@ type Reply = Pin<Box<dyn Future<Output = Result<Answer, hyper::Error>> + Send>>;
 
 /// Serves requests; if one of them becomes a WebSocket, hands it to its shard.
 async fn serve_http(front: Arc<Front>, io: Io, visitor: Visitor, slot: Slot) -> io::Result<()> {
+    let asked = Arc::new(AtomicBool::new(false));
     let service = {
-        let (front, visitor, slot) = (Arc::clone(&front), visitor.clone(), slot.clone());
+        let (front, visitor, slot, asked) = (Arc::clone(&front), visitor.clone(), slot.clone(), Arc::clone(&asked));
         service_fn(move |request: Request<Incoming>| -> Reply {
+            asked.store(true, Ordering::Relaxed);
             let (front, visitor, slot) = (Arc::clone(&front), visitor.clone(), slot.clone());
             Box::pin(async move { Ok(http::handle(front, visitor, slot, request).await) })
         })
@@ -208,10 +216,14 @@ async fn serve_http(front: Arc<Front>, io: Io, visitor: Visitor, slot: Slot) -> 
         .half_close(false)
         .serve_connection(TokioIo::new(io), service)
         .without_shutdown();
-    let parts = tokio::time::timeout(MAX_HTTP_TIME, served)
-        .await
-        .map_err(|_| io::ErrorKind::TimedOut)?
-        .map_err(io::Error::other)?;
+    let parts =
+        tokio::time::timeout(MAX_HTTP_TIME, served).await.map_err(|_| io::ErrorKind::TimedOut)?.map_err(|error| {
+            // Who has asked for something before is only idle.
+            if error.is_timeout() && !asked.load(Ordering::Relaxed) {
+                front.metrics.limit("header_seconds");
+            }
+            io::Error::other(error)
+        })?;
     if let Some(accepted) = slot.take() {
         let shard = front.shard(&accepted.daemon_id).clone();
         let io = parts.io.into_inner().detach()?;

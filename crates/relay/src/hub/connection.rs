@@ -187,8 +187,8 @@ impl Connection {
     }
 
     fn pass_gate(&mut self, len: usize, now: Instant) {
-        if let Passed::Shut { tell: true } = self.gate.pass(len, now) {
-            self.shard.context.metrics.limit("frames_or_bytes_per_second");
+        if let Passed::Shut { tell: Some(limit) } = self.gate.pass(len, now) {
+            self.shard.context.metrics.limit(limit);
             self.link.control(ControlCode::RATE_LIMITED, 0, now);
         }
     }
@@ -371,6 +371,9 @@ impl Drop for Connection {
     fn drop(&mut self) {
         let now = Instant::now();
         self.depart(now);
+        if !matches!(self.phase, Phase::Open) && self.timer.is_elapsed() {
+            self.shard.context.metrics.limit("close_seconds");
+        }
         let open = now.saturating_duration_since(self.about.opened);
         tracing::info!(conn = self.about.number, seconds = open.as_secs_f64(), how = %self.how(), "disconnected");
         self.shard.connection_ended();

@@ -64,6 +64,12 @@ impl Context {
         self.waiting_gauge.set(i64::try_from(self.waiting.get()).unwrap_or(i64::MAX));
     }
 
+    /// Counts that somebody who has that many bytes waiting is full: for `own` limit, or because
+    /// there is too little memory left for all.
+    pub(crate) fn count_full(&self, own: &'static str, bytes: usize) {
+        self.metrics.limit(if self.is_over(bytes) { "memory_bytes" } else { own });
+    }
+
     /// Whether somebody who has that many bytes waiting has too many for the memory that is left.
     pub(crate) fn is_over(&self, bytes: usize) -> bool {
         bytes >= FAIR_SHARE && self.waiting.get() >= self.limits.borrow().memory_bytes / self.shards

@@ -34,16 +34,7 @@ impl Endpoint {
     /// Whether no more may be read now, because the receiver of it is full. Then `waker` is woken
     /// when it no longer is. A daemon is always read: its clients must not wait for one another.
     pub(crate) fn must_wait(&self, round: &mut u64, waker: &Waker) -> bool {
-        let Self::Client { pair, .. } = self else {
-            return false;
-        };
-        match pair.daemon.link() {
-            Some(link) if link.is_full() => {
-                link.wait_for_room(round, waker);
-                true
-            }
-            _ => false,
-        }
+        matches!(self, Self::Client { pair, .. } if pair.must_wait(round, waker))
     }
 
     /// Takes one message.

@@ -5,6 +5,7 @@ use std::{
     collections::HashMap,
     rc::Rc,
     sync::Arc,
+    task::Waker,
     time::Instant,
 };
 
@@ -132,11 +133,27 @@ impl Pair {
         before
     }
 
+    /// Whether the daemon has too much waiting for more to be read from the client. Then `waker` is
+    /// woken when it no longer has. `round` is the caller's: 0 at first, then left alone.
+    pub(crate) fn must_wait(&self, round: &mut u64, waker: &Waker) -> bool {
+        let Some(link) = self.daemon.link().filter(|link| link.is_full()) else {
+            return false;
+        };
+        let before = *round;
+        link.wait_for_room(round, waker);
+        // Once each time that the client stops, not each time that it is looked at.
+        if *round != before {
+            self.context.count_full("daemon_queue_bytes", link.queued_bytes());
+        }
+        true
+    }
+
     /// Keeps a frame for the daemon's return. `false` when there is no room for it.
     pub(crate) fn keep(&self, frame: &Bytes) -> bool {
         let mut kept = self.kept.borrow_mut();
         let bytes = kept.bytes + frame.len();
         if bytes > self.context.limits().keep_bytes || self.context.is_over(bytes) {
+            self.context.count_full("keep_bytes", bytes);
             return false;
         }
         kept.bytes = bytes;

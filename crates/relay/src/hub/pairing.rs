@@ -140,7 +140,7 @@ impl Pairing {
                 self.context.own.to_client.count(frame.len());
                 pair.client.forward(frame, now);
                 if pair.client.is_full() {
-                    self.context.metrics.limit("client_queue_bytes");
+                    self.context.count_full("client_queue_bytes", pair.client.queued_bytes());
                     pair.client.overflow(now);
                     self.end(pair, now);
                 }

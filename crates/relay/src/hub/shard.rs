@@ -152,13 +152,11 @@ impl Shard {
         let (link, endpoint, gate) = match new.arrival {
             Arrival::Daemon { resume, online } => {
                 let (link, endpoint) = self.daemon_arrives(&daemon_id, resume, online, now);
-                let gate = Gate::new(limits.daemon_frames_per_second, limits.daemon_bytes_per_second, now);
-                (link, endpoint, gate)
+                (link, endpoint, Gate::of_daemon(&limits, now))
             }
             Arrival::Client { user, lease, daemon_known } => {
                 let (link, endpoint) = self.client_arrives(&daemon_id, user, lease, daemon_known, now);
-                let gate = Gate::new(limits.client_frames_per_second, limits.client_bytes_per_second, now);
-                (link, endpoint, gate)
+                (link, endpoint, Gate::of_client(&limits, now))
             }
         };
         if revoked {
@@ -247,6 +245,7 @@ impl Shard {
     pub(crate) fn answer(&self, link: &Rc<Link>, answer: Vec<u8>, now: Instant) {
         link.send(answer, now);
         if link.queued_bytes() > self.context.limits().client_queue_bytes + MAX_UNREAD_ANSWERS {
+            self.context.metrics.limit("client_queue_bytes");
             link.overflow(now);
         }
     }

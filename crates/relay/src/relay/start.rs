@@ -120,7 +120,9 @@ async fn run(builder: RelayBuilder, report: Report, mut stopping: watch::Receive
     if stopping.wait_for(|stop| *stop).await.is_ok() {
         let limits = front.limits.get();
         // Still serving meanwhile, so that who asks learns that this relay is on its way out.
-        let _ = tokio::time::timeout(limits.drain_time + limits.close_time, front.drain()).await;
+        if tokio::time::timeout(limits.drain_time + limits.close_time, front.drain()).await.is_err() {
+            tracing::warn!("not every connection was closed in time; the rest is cut");
+        }
     }
     stop_serving.send_replace(true);
     while tasks.join_next().await.is_some() {}

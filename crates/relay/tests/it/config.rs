@@ -2,7 +2,10 @@
 
 use std::{ffi::OsString, net::SocketAddr, time::Duration};
 
-use sideband_relay::config::{Config, LogFormat, Source, environment, read_file};
+use sideband_relay::{
+    Limits,
+    config::{Config, LogFormat, Source, environment, read_file},
+};
 
 fn file(text: &str) -> Result<Source, String> {
     let directory = tempfile::tempdir().unwrap();
@@ -46,6 +49,23 @@ fn flags_win_over_the_environment_and_that_over_the_file() {
     assert_eq!(config.limits.grace, Duration::from_secs(2));
     assert_eq!(config.limits.keep_bytes, 7);
     assert_eq!(config.log_format, LogFormat::Json);
+}
+
+#[test]
+fn every_limit_can_be_set_in_a_file_in_the_environment_and_by_a_flag() {
+    for row in Limits::TABLE {
+        let (key, value) = (row.key, row.min + 1.0);
+        let in_file = file(&format!("data_dir = 'x'\n[limits]\n{key} = {value}")).unwrap();
+        let data_dir = Source::flags([("data_dir", Some("x".to_owned()))]).unwrap();
+        let variable = format!("SIDEBAND_RELAY_LIMITS__{}", key.to_uppercase());
+        let in_env = env(&[(&variable, &value.to_string())]);
+        let mut flag = data_dir.clone();
+        flag.set_pair(&format!("limits.{key}={value}")).unwrap();
+        for sources in [vec![in_file], vec![data_dir, in_env], vec![flag]] {
+            let limits = load(&sources).unwrap().limits;
+            assert!(limits.values().contains(&(key, value)), "{key} from {}", sources[sources.len() - 1].name());
+        }
+    }
 }
 
 #[test]

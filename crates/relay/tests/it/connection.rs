@@ -7,7 +7,7 @@ use sideband_protocol::sbrp::{ControlCode, SessionId};
 use sideband_relay::Limits;
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::support::{TestRelay, data, exchange, frame, ready};
+use crate::support::{TestRelay, data, exchange, frame, hit, ready};
 
 #[tokio::test]
 async fn a_text_message_closes_with_1003() {
@@ -159,6 +159,7 @@ async fn a_silent_connection_is_closed() {
     let relay = TestRelay::with(|builder| builder.limits(limits)).await;
     let mut daemon = relay.daemon().await;
     daemon.expect_close(1001).await;
+    assert!(hit(&relay, "silence_seconds").await >= 1.0);
 }
 
 #[tokio::test]

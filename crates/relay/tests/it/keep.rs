@@ -1,6 +1,6 @@
 //! What is kept of a client's frames while its daemon is away.
 
-use crate::support::{Client, Peer, TestRelay, data, exchange, frame, ready};
+use crate::support::{Client, Peer, TestRelay, data, exchange, frame, hit, ready};
 use sideband_protocol::sbrp::{ControlCode, HEADER_LEN, SessionId};
 
 async fn paused(relay: &TestRelay) -> Client {
@@ -81,8 +81,10 @@ async fn one_frame_more_than_fits_expires_the_session() {
         client.peer.send(quarter(&client, byte)).await;
     }
     client.peer.expect_alive().await;
+    assert!(hit(&relay, "keep_bytes").await == 0.0);
     client.send("one more").await;
     client.expect_end(ControlCode::SESSION_EXPIRED).await;
+    assert!(hit(&relay, "keep_bytes").await >= 1.0);
 }
 
 #[tokio::test]

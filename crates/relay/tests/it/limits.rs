@@ -11,16 +11,12 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::support::{TestRelay, data, exchange, metric, request};
+use crate::support::{Client, Peer, TestRelay, data, exchange, frame, hit, metric, request};
 
 async fn relay(change: impl FnOnce(&mut Limits)) -> TestRelay {
     let mut limits = Limits::default().without_rates();
     change(&mut limits);
     TestRelay::with(|builder| builder.limits(limits)).await
-}
-
-async fn hit(relay: &TestRelay, limit: &str) -> f64 {
-    metric(relay, &format!("sideband_relay_limits_hit_total{{limit=\"{limit}\"}}")).await
 }
 
 /// Reads until the other side hangs up.
@@ -117,6 +113,7 @@ async fn requests_per_second() {
     assert_eq!(refused.status, 429);
     assert!(refused.head.to_lowercase().contains("retry-after: 1"), "{}", refused.head);
     assert_eq!(refused.error().1, "TOO_MANY_REQUESTS");
+    assert!(hit(&relay, "requests_per_second").await >= 1.0);
     assert_eq!(relay.get("/healthz", None).await.status, 200, "probes are not counted");
     relay.eventually(async || get().await.status == 200).await;
 }
@@ -129,6 +126,7 @@ async fn key_requests_per_second() {
         assert_eq!(renew(relay.relay.api_key()).await, 200);
     }
     assert_eq!(renew(relay.relay.api_key()).await, 429);
+    assert!(hit(&relay, "key_requests_per_second").await >= 1.0);
     let other = relay.relay.add_daemon(None).await.unwrap();
     assert_eq!(renew(&other.api_key).await, 200, "another key has its own");
 }
@@ -169,7 +167,7 @@ async fn pending_seconds() {
 }
 
 #[tokio::test]
-async fn frames_per_second_of_a_client() {
+async fn client_frames_per_second() {
     let relay = relay(|limits| limits.client_frames_per_second = 20.0).await;
     let (mut daemon, mut client) = relay.pair().await;
     let mut other = relay.client(8).await;
@@ -189,43 +187,99 @@ async fn frames_per_second_of_a_client() {
         }
     }
     assert!(start.elapsed() >= Duration::from_millis(900), "it took {:?}", start.elapsed());
-    assert!(hit(&relay, "frames_or_bytes_per_second").await >= 1.0);
+    assert!(hit(&relay, "client_frames_per_second").await >= 1.0);
+}
+
+/// Sends frames and sees them all arrive, and how long that takes.
+async fn time_of(count: u8, len: usize, from: &mut Peer, to: &mut Peer) -> Duration {
+    let start = Instant::now();
+    for n in 0..count {
+        from.send(frame(0x03, 7, &vec![n; len])).await;
+    }
+    for n in 0..count {
+        assert!(to.frame().await == frame(0x03, 7, &vec![n; len]), "frame {n}");
+    }
+    start.elapsed()
 }
 
 #[tokio::test]
-async fn bytes_per_second_of_a_daemon() {
+async fn client_bytes_per_second() {
+    let relay = relay(|limits| limits.client_bytes_per_second = 100_000.0).await;
+    let (mut daemon, Client { mut peer, .. }) = relay.pair().await;
+    let took = time_of(6, 50_000, &mut peer, &mut daemon).await;
+    assert!(took >= Duration::from_millis(400), "it took {took:?}");
+    peer.expect_control(ControlCode::RATE_LIMITED, 0).await;
+    assert!(hit(&relay, "client_bytes_per_second").await >= 1.0);
+}
+
+#[tokio::test]
+async fn daemon_frames_per_second() {
+    let relay = relay(|limits| limits.daemon_frames_per_second = 20.0).await;
+    let (mut daemon, mut client) = relay.pair().await;
+    let took = time_of(60, 100, &mut daemon, &mut client.peer).await;
+    assert!(took >= Duration::from_millis(900), "it took {took:?}");
+    daemon.expect_control(ControlCode::RATE_LIMITED, 0).await;
+    assert!(hit(&relay, "daemon_frames_per_second").await >= 1.0);
+}
+
+#[tokio::test]
+async fn daemon_bytes_per_second() {
     let relay = relay(|limits| limits.daemon_bytes_per_second = 100_000.0).await;
     let (mut daemon, mut client) = relay.pair().await;
-    let start = Instant::now();
-    for n in 0..6_u8 {
-        daemon.send(crate::support::frame(0x03, 7, &vec![n; 50_000])).await;
-    }
-    for n in 0..6_u8 {
-        assert!(client.peer.frame().await == crate::support::frame(0x03, 7, &vec![n; 50_000]), "frame {n}");
-    }
-    assert!(start.elapsed() >= Duration::from_millis(400), "it took {:?}", start.elapsed());
+    let took = time_of(6, 50_000, &mut daemon, &mut client.peer).await;
+    assert!(took >= Duration::from_millis(400), "it took {took:?}");
     daemon.expect_control(ControlCode::RATE_LIMITED, 0).await;
+    assert!(hit(&relay, "daemon_bytes_per_second").await >= 1.0);
+}
+
+/// A client that does not hang up when it is closed.
+#[tokio::test]
+async fn close_seconds() {
+    let relay = relay(|limits| limits.close_time = Duration::from_millis(100)).await;
+    let mut daemon = relay.daemon().await;
+    daemon.message("text is refused".into()).await;
+    relay.eventually(async || metric(&relay, "sideband_relay_connections{role=\"daemon\"}").await == 0.0).await;
+    assert!(hit(&relay, "close_seconds").await >= 1.0);
+    // What it was told is there to be read all the same.
+    daemon.expect_close(1003).await;
+    // Who hangs up in time is not counted.
+    let mut daemon = relay.daemon().await;
+    daemon.message("text is refused".into()).await;
+    daemon.expect_close(1003).await;
+    drop(daemon);
+    relay.eventually(async || metric(&relay, "sideband_relay_connections{role=\"daemon\"}").await == 0.0).await;
+    assert!(hit(&relay, "close_seconds").await < 2.0);
 }
 
 #[tokio::test]
-async fn memory_for_all_together() {
+async fn memory_bytes() {
     // Less than the slow one may have by itself.
     let relay = relay(|limits| {
         limits.memory_bytes = 16 * 1024 * 1024;
         limits.client_queue_bytes = 1024 * 1024 * 1024;
     })
     .await;
-    let (mut daemon, _slow) = relay.pair().await;
+    let (mut daemon, mut slow) = relay.pair().await;
+    let big = frame(0x03, 7, &vec![0; 60_000]);
     let mut sent = 0;
-    while sent < 100_000_000 {
-        daemon.send(crate::support::frame(0x03, 7, &vec![0; 60_000])).await;
+    let ended = loop {
+        daemon.send(big.clone()).await;
         sent += 60_000;
-        if let Some(frame) = futures_util::FutureExt::now_or_never(daemon.frame()) {
-            assert_eq!(frame, sideband_protocol::sbrp::encode_control(7, ControlCode::SESSION_ENDED, ""));
-            return;
+        assert!(sent < 100_000_000, "the slow client was given {sent} bytes");
+        if let Some(ended) = futures_util::FutureExt::now_or_never(daemon.frame()) {
+            break ended;
         }
-    }
-    panic!("the slow client was given {sent} bytes");
+    };
+    assert_eq!(ended, sideband_protocol::sbrp::encode_control(7, ControlCode::SESSION_ENDED, ""));
+    let last = loop {
+        let frame = slow.peer.frame().await;
+        if frame != big {
+            break frame;
+        }
+    };
+    assert_eq!(last, sideband_protocol::sbrp::encode_control(0, ControlCode::BACKPRESSURE, ""));
+    assert!(hit(&relay, "memory_bytes").await >= 1.0);
+    assert!(hit(&relay, "client_queue_bytes").await == 0.0, "it was not its own limit");
 }
 
 #[tokio::test]
@@ -239,6 +293,17 @@ async fn a_slow_header_frees_its_slot() {
     slow.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nX-Slow: ").await.unwrap();
     rest(&mut slow).await;
     relay.eventually(async || relay.try_get("/healthz").await == Some(200)).await;
+    assert!(hit(&relay, "header_seconds").await >= 1.0);
+}
+
+#[tokio::test]
+async fn an_idle_connection_that_was_answered_is_closed_and_not_counted() {
+    let relay = relay(|limits| limits.header_time = Duration::from_millis(200)).await;
+    let mut idle = TcpStream::connect(relay.authority()).await.unwrap();
+    idle.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    let answer = rest(&mut idle).await;
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    assert!(hit(&relay, "header_seconds").await == 0.0);
 }
 
 #[tokio::test]

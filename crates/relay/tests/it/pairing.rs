@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use sideband_protocol::sbrp::{ControlCode, SessionId, SignalReason};
 
-use crate::support::{Client, Peer, TestRelay, close, data, exchange, frame, ready};
+use crate::support::{Client, Peer, TestRelay, close, data, exchange, frame, hit, ready};
 
 /// A grace that is over at once, for rows that wait for its end.
 const SHORT: Duration = Duration::from_millis(100);
@@ -144,6 +144,7 @@ async fn paused_and_the_grace_is_over() {
     let mut client = paused(&relay).await;
     client.expect_end(ControlCode::SESSION_EXPIRED).await;
     assert!(states(&relay).await.is_empty());
+    assert!(hit(&relay, "grace_seconds").await >= 1.0);
 }
 
 #[tokio::test]

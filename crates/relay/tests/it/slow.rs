@@ -6,7 +6,7 @@ use futures_util::FutureExt;
 use sideband_protocol::sbrp::ControlCode;
 use sideband_relay::Limits;
 
-use crate::support::{PATIENCE, TestRelay, data, exchange, frame};
+use crate::support::{PATIENCE, TestRelay, data, exchange, frame, hit};
 
 fn big(session: u64) -> Vec<u8> {
     frame(0x03, session, &vec![5; 60_000])
@@ -45,6 +45,7 @@ async fn a_client_that_does_not_read_gets_backpressure_and_the_others_go_on() {
         }
     }
     slow.peer.expect_close(1008).await;
+    assert!(hit(&relay, "client_queue_bytes").await >= 1.0);
 }
 
 #[tokio::test]
@@ -79,6 +80,7 @@ async fn clients_of_a_daemon_that_does_not_read_are_slowed_down_and_lose_nothing
     }
     assert!(!send.is_finished(), "the sender waits");
     assert!(before < 300, "{before} frames were taken without being read");
+    assert!(hit(&relay, "daemon_queue_bytes").await >= 1.0);
     for n in 0..total {
         assert!(daemon.frame().await == numbered(n), "frame {n}");
     }
@@ -108,6 +110,7 @@ async fn a_daemon_that_does_not_read_for_too_long_gets_backpressure() {
         }
     }
     daemon.expect_close(1008).await;
+    assert!(hit(&relay, "queue_seconds").await >= 1.0);
 }
 
 #[tokio::test]
@@ -116,11 +119,19 @@ async fn a_client_that_reads_too_slowly_for_too_long_gets_backpressure() {
     limits.queue_time = Duration::from_millis(300);
     limits.client_queue_bytes = 1 << 30;
     let relay = TestRelay::with(|builder| builder.limits(limits)).await;
-    let (mut daemon, _client) = relay.pair().await;
+    let (mut daemon, mut client) = relay.pair().await;
     for _ in 0..200 {
         daemon.send(big(7)).await;
     }
     daemon.expect_control(ControlCode::SESSION_ENDED, 7).await;
+    assert!(hit(&relay, "queue_seconds").await >= 1.0);
+    let last = loop {
+        let frame = client.peer.frame().await;
+        if frame != big(7) {
+            break frame;
+        }
+    };
+    assert_eq!(last, sideband_protocol::sbrp::encode_control(0, ControlCode::BACKPRESSURE, ""));
 }
 
 #[tokio::test]
@@ -141,4 +152,5 @@ async fn one_who_makes_answers_and_does_not_read_them_is_closed() {
     };
     tokio::time::timeout(PATIENCE, flood).await.expect("it is closed in time");
     daemon.expect_control(ControlCode::SESSION_ENDED, 7).await;
+    assert!(hit(&relay, "client_queue_bytes").await >= 1.0);
 }

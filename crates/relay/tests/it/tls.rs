@@ -141,6 +141,7 @@ async fn a_client_that_does_not_finish_the_handshake_frees_its_slot() {
     let mut config = config(&files);
     config.limits.tls_time = std::time::Duration::from_millis(200);
     config.limits.connections = 1;
+    config.metrics_listen = Some("127.0.0.1:0".parse().unwrap());
     let relay = Relay::builder().config(config).start().await.unwrap();
     let mut silent = TcpStream::connect(relay.api_url().strip_prefix("https://").unwrap()).await.unwrap();
     let mut rest = Vec::new();
@@ -150,4 +151,8 @@ async fn a_client_that_does_not_finish_the_handshake_frees_its_slot() {
     while connect(&relay, &pair.cert).await.is_err() {
         assert!(start.elapsed() < crate::support::PATIENCE, "the slot comes free");
     }
+    let operations = relay.metrics_address().unwrap().to_string();
+    let count = async |name| crate::support::http_metric(&operations, name).await;
+    assert!(count("sideband_relay_limits_hit_total{limit=\"tls_seconds\"}").await >= 1.0);
+    assert!(count("sideband_relay_tls_failures_total").await >= 1.0);
 }

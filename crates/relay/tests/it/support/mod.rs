@@ -180,6 +180,11 @@ pub(crate) async fn http_metric(authority: &str, name: &str) -> f64 {
     line.map_or(0.0, |value| value.parse().unwrap())
 }
 
+/// How often a limit was reached.
+pub(crate) async fn hit(relay: &TestRelay, limit: &str) -> f64 {
+    metric(relay, &format!("sideband_relay_limits_hit_total{{limit=\"{limit}\"}}")).await
+}
+
 /// A frame each way, which also shows that nothing else is on the way.
 pub(crate) async fn exchange(daemon: &mut Peer, client: &mut Client) {
     let session = client.session;
