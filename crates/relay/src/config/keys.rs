@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     fs,
-    net::{Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     str::FromStr,
 };
@@ -32,7 +32,7 @@ pub(super) struct Keys {
     threads: Option<usize>,
     allow_plain: Option<bool>,
     tls: Option<TlsFiles>,
-    trusted_proxies: Option<Vec<IpNet>>,
+    trusted_proxies: Option<Vec<Network>>,
     metrics_listen: Option<SocketAddr>,
     open_metrics: Option<bool>,
     oidc: Option<OidcConfig>,
@@ -51,6 +51,21 @@ pub(super) struct Keys {
 struct LogKeys {
     format: Option<LogFormat>,
     level: Option<LogLevel>,
+}
+
+/// A network, `192.0.2.0/24`, or an address, which is a network of one.
+#[derive(Copy, Clone, Debug, Deserialize)]
+#[serde(try_from = "String")]
+struct Network(IpNet);
+
+impl TryFrom<String> for Network {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let address = || text.parse::<IpAddr>().map(|address| IpNet::from(address.to_canonical()));
+        let network = text.parse().or_else(|_| address());
+        network.map(Self).map_err(|_| format!("{text:?} is no IP address and no network (192.0.2.0/24)"))
+    }
 }
 
 impl Keys {
@@ -95,7 +110,7 @@ impl Keys {
             threads: self.threads,
             allow_plain: self.allow_plain.unwrap_or(false),
             tls: self.tls,
-            trusted_proxies: self.trusted_proxies.unwrap_or_default(),
+            trusted_proxies: self.trusted_proxies.into_iter().flatten().map(|it| it.0).collect(),
             metrics_listen: self.metrics_listen,
             open_metrics: self.open_metrics.unwrap_or(false),
             oidc: self.oidc,

@@ -69,6 +69,20 @@ fn every_limit_can_be_set_in_a_file_in_the_environment_and_by_a_flag() {
 }
 
 #[test]
+fn a_trusted_proxy_is_an_address_or_a_network() {
+    let proxies = |list: &str| file(&format!("data_dir = 'x'\ntrusted_proxies = {list}")).unwrap();
+    let config = load(&[proxies("['192.0.2.7', '10.0.0.0/8', '2001:db8::7', '::ffff:192.0.2.8']")]).unwrap();
+    let networks = ["192.0.2.7/32", "10.0.0.0/8", "2001:db8::7/128", "192.0.2.8/32"];
+    assert_eq!(config.trusted_proxies, networks.map(|network| network.parse().unwrap()));
+    let env = env(&[("SIDEBAND_RELAY_DATA_DIR", "x"), ("SIDEBAND_RELAY_TRUSTED_PROXIES", "['127.0.0.1']")]);
+    assert_eq!(load(&[env]).unwrap().trusted_proxies, ["127.0.0.1/32".parse().unwrap()]);
+    for bad in ["proxy.example", "10.0.0.0/33", "10.0.0", "*", ""] {
+        let error = load(&[proxies(&format!("['{bad}']"))]).unwrap_err();
+        assert!(error.contains(&format!("{bad:?}")) && error.contains("trusted_proxies"), "{error}");
+    }
+}
+
+#[test]
 fn unknown_keys_are_refused_wherever_they_are() {
     assert!(refused("data_dir = 'x'\nlisten_on = '127.0.0.1:1'").contains("listen_on"));
     assert!(refused("data_dir = 'x'\n[limits]\ngrace = 1").contains("there is no limit grace"));
