@@ -64,7 +64,7 @@ export interface ListenOptions {
   identityKeyPair: IdentityKeyPairForms;
   /**
    * Called for every client, with an active peer. While its promise is pending, messages that nobody wants yet wait (up
-   * to 1,024). If it fails, the peer is closed and the error goes to `onUnhandledError`.
+   * to 1,024; one more closes the peer). If it fails, the peer is closed and the error goes to `onUnhandledError`.
    */
   onConnection: (peer: ConnectedPeer) => void | Promise<void>;
   /** Default: the one the API key belongs to. Another one rejects with a `CloudApiError` 400. */

@@ -1,6 +1,9 @@
 // What comes in while `onConnection` is pending, and when `onConnection` is called.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { createPeer } from "@sideband/cloud/peer";
+import { listen } from "@sideband/cloud/peer/server";
+import { atEnd } from "./support/ending.mjs";
 import { startClient, startDaemon } from "./support/peers.mjs";
 import { startRelay } from "./support/relay.mjs";
 import { collected, deferred, reached, until } from "./support/wait.mjs";
@@ -67,12 +70,10 @@ test("onConnection may wait for an event that came before it subscribed", async 
   await ready.promise;
 });
 
-test("at most 1,024 messages wait: a request more is answered with an error, an event more is dropped and told", async (t) => {
+test("1,024 messages wait and are delivered", async (t) => {
   const gate = deferred();
-  const errors = [];
   const seen = [];
   const { account } = await startDaemon(t, relay, {
-    onUnhandledError: (error) => errors.push(error),
     async onConnection(remote) {
       remote.rpc.handle("pace", () => {});
       await gate.promise;
@@ -85,18 +86,71 @@ test("at most 1,024 messages wait: a request more is answered with an error, an 
     peer.events.emit("number", number);
     if (number % 200 === 199) await peer.rpc.call("pace");
   }
-  peer.events.emit("number", "too many");
-  await assert.rejects(peer.rpc.call("any"), { code: "rpc_error", message: /onConnection/ });
-  assert.deepEqual(
-    errors.map(({ code }) => code),
-    ["buffer_overflow"],
-  );
+  await peer.rpc.call("pace");
   gate.resolve();
   await collected(seen, 1_024);
   assert.deepEqual(
     seen,
     Array.from({ length: 1_024 }, (_, number) => number),
   );
+});
+
+const ways = {
+  events: (peer) => peer.events.emit("nobody"),
+  requests: (peer) => void peer.rpc.call("nobody").catch(() => {}),
+};
+
+for (const [name, send] of Object.entries(ways)) {
+  test(`a peer with more than 1,024 ${name} waiting is closed and told once, and the others go on`, async (t) => {
+    const errors = [];
+    const remotes = [];
+    const told = [];
+    const { server, account } = await startDaemon(t, relay, {
+      onUnhandledError: (error) => errors.push(error),
+      onConnection(remote) {
+        remote.rpc.handle("echo", (value) => value);
+        remote.on("error", (error) => told.push(error));
+        // The first one's stays pending.
+        if (remotes.push(remote) === 1) return new Promise(() => {});
+      },
+    });
+    const peer = startClient(t, relay, account, { retryPolicy: { mode: "never" }, onUnhandledError() {} });
+    await peer.whenReady();
+    const other = startClient(t, relay, account);
+    assert.equal(await other.rpc.call("echo", "before"), "before");
+    const ended = new Promise((resolve) => peer.on("error", resolve));
+    for (let number = 0; number < 3_000; number++) send(peer);
+    // Signal close: the relay ends the client's session.
+    assert.equal((await ended).cause.code, "session_expired");
+    await until(() => errors.length > 0);
+    assert.equal(remotes[0].state, "closed");
+    assert.deepEqual([...server.connections.keys()], [remotes[1].peerId]);
+    assert.equal(await other.rpc.call("echo", "after"), "after");
+    const [error, ...more] = errors;
+    assert.equal(error.code, "buffer_overflow");
+    assert.match(error.message, /more than 1024 messages/);
+    assert.deepEqual([more, told], [[], [error]]);
+    await remotes[0].disconnect();
+  });
+}
+
+test("a server of its own closes such a peer too", async (t) => {
+  const errors = [];
+  const server = await listen({
+    endpoint: "ws://127.0.0.1:0",
+    onUnhandledError: (error) => errors.push(error),
+    onConnection: () => new Promise(() => {}),
+  });
+  atEnd(t, () => server.close());
+  const peer = createPeer({ endpoint: server.address, onUnhandledError() {} });
+  await peer.connect();
+  for (let number = 0; number < 1_025; number++) peer.events.emit("nobody");
+  await reached(peer, "closed");
+  assert.deepEqual(
+    errors.map(({ code }) => code),
+    ["buffer_overflow"],
+  );
+  assert.equal(server.connections.size, 0);
 });
 
 test("an onConnection that throws or rejects closes that peer, and the error is reported", async (t) => {

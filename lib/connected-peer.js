@@ -3,6 +3,8 @@
 
 const { BasePeer } = require("./base-peer.js");
 const { PeerCore } = require("./core.js");
+const { boundary } = require("./dispatch.js");
+const { PeerError, PeerErrorCode } = require("./errors.js");
 const { HoldQueue } = require("./hold.js");
 
 class ConnectedCore extends PeerCore {
@@ -12,13 +14,22 @@ class ConnectedCore extends PeerCore {
   constructor({ peerId, onLeft, ...setup }) {
     super({ ...setup, state: "active" });
     this.peerId = peerId;
-    this.hold = new HoldQueue();
+    this.hold = new HoldQueue((limit) => this.#overflow(limit));
     this.face = new ConnectedPeer(this);
     this.#onLeft = onLeft;
   }
 
   onMoved(state) {
     if (state === "closed") this.#onLeft(this);
+  }
+
+  /** Its client sends more than waits for `onConnection`: the session ends, told once here and to the client by the addon. */
+  #overflow(limit) {
+    const why = `the peer was closed: more than ${limit} messages waited for onConnection`;
+    const error = new PeerError(PeerErrorCode.BufferOverflow, why);
+    this.end(error);
+    boundary().giveUpPeer(this.handle);
+    this.reportError(error);
   }
 
   /** `onConnection` is done: what waited for it goes its way, and nothing waits any more. */

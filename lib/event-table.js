@@ -66,14 +66,10 @@ class EventTable {
     const { hold } = this.#core;
     const entries = this.#subscribers(name);
     if (hold !== null && (entries.length === 0 || hold.isWaiting("event", name))) {
-      const held = hold.add("event", name, {
+      hold.add("event", name, {
         isWanted: () => this.#subscribers(name).length > 0,
         deliver: () => this.#deliver(this.#subscribers(name), name, text),
       });
-      if (!held) {
-        const why = `an event was dropped: too many messages wait for onConnection`;
-        this.#core.fail(new PeerError(PeerErrorCode.BufferOverflow, why));
-      }
       return;
     }
     this.#deliver(entries, name, text);

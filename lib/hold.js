@@ -1,7 +1,7 @@
 "use strict";
 // Messages that nobody wants yet, while `onConnection` is pending: it may register its handlers later.
 
-/** So many messages wait; one more is refused. */
+/** So many messages wait; one more is the end of their peer (protocol.md, section 5). */
 const LIMIT = 1024;
 
 class HoldQueue {
@@ -10,6 +10,12 @@ class HoldQueue {
   #waiting = new Map();
   #rechecking = false;
   #cleared = false;
+  #overflowed;
+
+  /** @param overflowed called when a message comes that there is no room for */
+  constructor(overflowed) {
+    this.#overflowed = overflowed;
+  }
 
   isWaiting(kind, name) {
     return this.#waiting.size > 0 && this.#waiting.has(`${kind}:${name}`);
@@ -17,14 +23,15 @@ class HoldQueue {
 
   /**
    * @param message `isWanted()` says whether somebody has registered for it by now, `deliver()` hands it over
-   * @returns {boolean} whether there was room
    */
   add(kind, name, message) {
-    if (this.#items.length >= LIMIT) return false;
+    if (this.#items.length >= LIMIT) {
+      this.#overflowed(LIMIT);
+      return;
+    }
     const key = `${kind}:${name}`;
     this.#items.push({ key, ...message });
     this.#waiting.set(key, (this.#waiting.get(key) ?? 0) + 1);
-    return true;
   }
 
   /**

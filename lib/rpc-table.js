@@ -169,11 +169,10 @@ class RpcTable {
     const { hold } = this.#core;
     const entry = this.#handlers.get(method);
     if (hold !== null && (entry === undefined || hold.isWaiting("rpc", method))) {
-      const held = hold.add("rpc", method, {
+      hold.add("rpc", method, {
         isWanted: () => this.#handlers.has(method),
         deliver: () => this.#dispatch(this.#handlers.get(method), c0, c1, c2, c3, method, text),
       });
-      if (!held) this.#answerError(c0, c1, c2, c3, APPLICATION_ERROR, "too many messages wait for onConnection");
       return;
     }
     this.#dispatch(entry, c0, c1, c2, c3, method, text);

@@ -156,6 +156,16 @@ pub fn respond_error(
 pub fn emit(env: Env, peer: u32, name: String, data: Option<String>) -> napi::Result<u32> {
     with_peer(env, peer, |peer| peer.emit(&name, data.as_deref()))
 }
+/// Closes a peer because JavaScript does not take what comes in; the record that it is gone follows.
+#[napi]
+pub fn give_up_peer(env: Env, peer: u32) -> napi::Result<()> {
+    let give_up = |peer: &PeerHandle| {
+        peer.give_up();
+        Ok(())
+    };
+    with_peer(env, peer, give_up).map(drop)
+}
+
 
 /// Closes a peer; the record that it is gone follows.
 #[napi]
