@@ -1,5 +1,6 @@
 //! A WebSocket as the owner task sees it: whole binary messages in, whole binary messages out, one flush for all.
 
+use std::collections::VecDeque;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -24,15 +25,20 @@ pub(crate) struct Transport<S> {
     socket: WebSocketStream<S>,
     /// Bytes queued and not known to be flushed.
     backlog: usize,
+    /// Messages that were read too early, to be read again.
+    early: VecDeque<Vec<u8>>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Transport<S> {
     pub(crate) fn new(socket: WebSocketStream<S>) -> Self {
-        Self { socket, backlog: 0 }
+        Self { socket, backlog: 0, early: VecDeque::new() }
     }
 
     /// The next binary message. Pings of the WebSocket itself are answered inside; a text message ends it with 1003.
     pub(crate) fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<Vec<u8>, Ended>> {
+        if let Some(message) = self.early.pop_front() {
+            return Poll::Ready(Ok(message));
+        }
         loop {
             let message = match std::task::ready!(Pin::new(&mut self.socket).poll_next(cx)) {
                 Some(Ok(message)) => message,
@@ -57,6 +63,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport<S> {
                 }
                 Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
             }
+        }
+    }
+
+    /// Gives back messages that were read before their time: the next ones to be read, in this order.
+    pub(crate) fn put_back(&mut self, messages: Vec<Vec<u8>>) {
+        for message in messages.into_iter().rev() {
+            self.early.push_front(message);
         }
     }
 

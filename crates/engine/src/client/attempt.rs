@@ -1,7 +1,8 @@
 //! One attempt of a client: from nothing to an active session, or to the reason why not.
 
+use std::convert::Infallible;
 use std::future::Future;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use sideband_protocol::handshake::ClientHandshake;
 use sideband_protocol::sbrp::{self, Frame, SessionId};
@@ -12,12 +13,17 @@ use super::{ClientOptions, SessionTicket, Ticket};
 use crate::cloud;
 use crate::dial::{DialError, Stream};
 use crate::error::{Error, ProtocolError, SbrpErrorCode};
+use crate::keepalive::{Due, Keepalive};
 use crate::link;
 use crate::random;
 use crate::session::{self, Channel, Role, Session};
 use crate::timers;
 use crate::transport::Transport;
 use crate::trust;
+
+/// Data frames kept while a store or a person decides whether to trust: the daemon's introduction, which waits for nobody,
+/// and what a hasty one sends behind it. At most 1 MiB.
+const EARLY_LIMIT: usize = 16;
 
 /// An active session and the WebSocket under it.
 pub(super) struct Connected {
@@ -85,11 +91,11 @@ async fn sbrp_handshake(
     .await??;
 
     let daemon_id = &ticket.daemon_id;
-    let pin = in_time(deadline, options.store.get(daemon_id)).await??;
+    let pin = in_time(deadline, tended(transport, id, options.store.get(daemon_id))).await???;
     let verified = handshake
         .verify(daemon_id, &accept[sbrp::HEADER_LEN..], pin.as_ref())
         .map_err(|error| Error::sbrp(SbrpErrorCode::HandshakeFailed, error.to_string()))?;
-    trust::settle(&options.trust, &*options.store, &verified, deadline).await?;
+    tended(transport, id, trust::settle(&options.trust, &*options.store, &verified, deadline)).await??;
     let keys = verified.into_keys().map_err(|error| Error::sbrp(SbrpErrorCode::HandshakeFailed, error.to_string()))?;
     Ok(Session::new(id, keys, Role::Client))
 }
@@ -119,13 +125,66 @@ pub(crate) async fn sbp_handshake<S: AsyncRead + AsyncWrite + Unpin>(
     }
 }
 
+/// Waits for a store or a person, and looks after the connection meanwhile: a Ping is answered, the end is noticed. What
+/// was decided by then counts, and an answer that comes later is nobody's any more.
+///
+/// # Errors
+/// What ended the connection first.
+async fn tended<S: AsyncRead + AsyncWrite + Unpin, T>(
+    transport: &mut Transport<S>,
+    id: SessionId,
+    decision: impl Future<Output = T>,
+) -> Result<T, Error> {
+    let mut early = Vec::new();
+    let decided = tokio::select! {
+        biased;
+        decided = decision => Ok(decided),
+        ended = tend(transport, id, &mut early) => ended.map(|never| match never {}),
+    };
+    transport.put_back(early);
+    decided
+}
+
+/// Keeps the connection alive until it ends. The daemon's Data, its introduction that is, is left in `early`.
+///
+/// # Errors
+/// What ended it.
+async fn tend<S: AsyncRead + AsyncWrite + Unpin>(
+    transport: &mut Transport<S>,
+    id: SessionId,
+    early: &mut Vec<Vec<u8>>,
+) -> Result<Infallible, Error> {
+    let mut keepalive = Keepalive::new(link::now(), SystemTime::now());
+    loop {
+        match keepalive.check(link::now(), SystemTime::now()) {
+            Due::Nothing => {}
+            Due::Ping => transport.send(sbrp::encode_ping(&[])).await.map_err(|ended| Error::dropped(ended.why))?,
+            Due::Lost(why) => return Err(Error::dropped(why)),
+        }
+        let next = keepalive.next_deadline().into();
+        // A read that is given up loses nothing.
+        let Ok(received) = tokio::time::timeout_at(next, transport.receive()).await else { continue };
+        let message = received.map_err(|ended| Error::dropped(ended.why))?;
+        keepalive.heard(link::now());
+        match judge(&message, id, Expected::Data)? {
+            Judged::Expected if early.len() < EARLY_LIMIT => early.push(message),
+            Judged::Expected => {
+                let message = "too much came before the handshake was done";
+                return Err(Error::sbrp(SbrpErrorCode::HandshakeFailed, message));
+            }
+            Judged::Ping(pong) => transport.send(pong).await.map_err(|ended| Error::dropped(ended.why))?,
+            Judged::Pong => {}
+        }
+    }
+}
+
 #[derive(Clone, Copy)]
 enum Expected {
     Accept,
     Data,
 }
 
-/// The next frame of the handshake. Pings are answered, pongs skipped, a Control frame is an error, anything else fails.
+/// The next frame of the handshake.
 async fn expect<S: AsyncRead + AsyncWrite + Unpin>(
     transport: &mut Transport<S>,
     id: SessionId,
@@ -133,22 +192,36 @@ async fn expect<S: AsyncRead + AsyncWrite + Unpin>(
 ) -> Result<Vec<u8>, Error> {
     loop {
         let message = transport.receive().await.map_err(|ended| Error::dropped(ended.why))?;
-        match (Frame::decode(&message), expected) {
-            (Ok(Frame::HandshakeAccept { session, .. }), Expected::Accept) if session == id => return Ok(message),
-            (Ok(Frame::Data { session, .. }), Expected::Data) if session == id => return Ok(message),
-            (Ok(Frame::Ping(bytes)), _) => {
-                let pong = sbrp::encode_pong(bytes);
-                transport.send(pong).await.map_err(|ended| Error::dropped(ended.why))?;
-            }
-            (Ok(Frame::Pong(_)), _) => {}
-            (Ok(Frame::Control { code, .. }), _) => return Err(Error::control(code)),
-            (Ok(_), _) => {
-                let message = "a frame came that does not belong to the handshake";
-                return Err(Error::sbrp(SbrpErrorCode::HandshakeFailed, message));
-            }
-            (Err(error), _) => {
-                return Err(Error::sbrp(SbrpErrorCode::HandshakeFailed, format!("undecodable frame: {error}")));
-            }
+        match judge(&message, id, expected)? {
+            Judged::Expected => return Ok(message),
+            Judged::Ping(pong) => transport.send(pong).await.map_err(|ended| Error::dropped(ended.why))?,
+            Judged::Pong => {}
         }
+    }
+}
+
+/// What a message is to a handshake.
+enum Judged {
+    /// What it waits for.
+    Expected,
+    /// To be answered with this.
+    Ping(Vec<u8>),
+    /// Of no interest.
+    Pong,
+}
+
+/// Pings are answered, pongs skipped, a Control frame is an error, anything else fails (section 2).
+fn judge(message: &[u8], id: SessionId, expected: Expected) -> Result<Judged, Error> {
+    match (Frame::decode(message), expected) {
+        (Ok(Frame::HandshakeAccept { session, .. }), Expected::Accept) if session == id => Ok(Judged::Expected),
+        (Ok(Frame::Data { session, .. }), Expected::Data) if session == id => Ok(Judged::Expected),
+        (Ok(Frame::Ping(bytes)), _) => Ok(Judged::Ping(sbrp::encode_pong(bytes))),
+        (Ok(Frame::Pong(_)), _) => Ok(Judged::Pong),
+        (Ok(Frame::Control { code, .. }), _) => Err(Error::control(code)),
+        (Ok(_), _) => {
+            let message = "a frame came that does not belong to the handshake";
+            Err(Error::sbrp(SbrpErrorCode::HandshakeFailed, message))
+        }
+        (Err(error), _) => Err(Error::sbrp(SbrpErrorCode::HandshakeFailed, format!("undecodable frame: {error}"))),
     }
 }
