@@ -12,6 +12,7 @@ import type {
   PeerServer,
   PromptCallbacks,
   RetryPolicy,
+  RootCertificates,
   RpcPolicy,
   TrustPolicy,
   UnusedPromptCallbacks,
@@ -46,6 +47,7 @@ export type {
   PeerState,
   ReconnectionOutcome,
   RetryPolicy,
+  RootCertificates,
   RpcCallOptions,
   RpcErrorDetails,
   RpcInterface,
@@ -73,6 +75,13 @@ export interface ListenOptions {
   apiUrl?: string | undefined;
   /** Default `wss://relay.sideband.cloud`. */
   relayUrl?: string | undefined;
+  /**
+   * Root certificates to trust besides the system's, for the API and the WebSocket: PEM as text or bytes, or an array of
+   * these.
+   */
+  ca?: RootCertificates | undefined;
+  /** Sends the token to the relay as `Authorization: Bearer` header and not in the URL's query. Default false. */
+  tokenInHeader?: boolean | undefined;
   rpcPolicy?: RpcPolicy | undefined;
   eventPolicy?: EventPolicy | undefined;
   /** Background errors and those of listeners. Default `console.error`. */
@@ -108,6 +117,13 @@ interface ConnectCommonOptions {
   retryPolicy?: RetryPolicy | undefined;
   /** Default `https://api.sideband.cloud`. */
   apiUrl?: string | undefined;
+  /**
+   * Root certificates to trust besides the system's, for the API and the WebSocket: PEM as text or bytes, or an array of
+   * these.
+   */
+  ca?: RootCertificates | undefined;
+  /** Sends the token to the relay as `Authorization: Bearer` header and not in the URL's query. Default false. */
+  tokenInHeader?: boolean | undefined;
   /** What ends the peer, background errors, and those of listeners. Default `console.error`. */
   onUnhandledError?: ((error: Error) => void) | undefined;
 }

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { test } from "node:test";
-import WebSocket from "ws";
+import WebSocket, { WebSocketServer } from "ws";
 import { createPeer, sbpNegotiator } from "@sideband/cloud/peer";
 import { listen } from "@sideband/cloud/peer/server";
 import { atEnd } from "./support/ending.mjs";
@@ -58,6 +58,34 @@ test("a client comes back to a server that was restarted", async (t) => {
   await left;
   await startServer(t, { endpoint, onConnection: (remote) => remote.rpc.handle("echo", (value) => value) });
   assert.equal(await peer.rpc.call("echo", 1), 1);
+});
+
+/** The JSON of a side's introduction, in the frame that is its first. */
+function introduction(frame) {
+  assert.deepEqual([...frame.subarray(0, 2)], [0, 0]);
+  assert.equal(frame[18], 0);
+  return JSON.parse(frame.subarray(19).toString());
+}
+
+test("what a side can do is told in the SBP handshake", async (t) => {
+  const capabilities = ["files", "größer"];
+  const negotiator = sbpNegotiator({ capabilities, peerId: "able" });
+  capabilities.push("too late");
+  const server = await startServer(t, { negotiator });
+  const client = new WebSocket(server.address);
+  const [hello] = await once(client, "message");
+  client.terminate();
+  const relay = new WebSocketServer({ host: "127.0.0.1", port: 0 });
+  atEnd(t, () => relay.close());
+  await once(relay, "listening");
+  const heard = deferred();
+  relay.on("connection", (socket) => socket.once("message", heard.resolve));
+  const peer = startPeer(t, `ws://127.0.0.1:${relay.address().port}`, { negotiator });
+  peer.connect().catch(() => {});
+  for (const { peerId, caps } of [introduction(hello), introduction(await heard.promise)]) {
+    assert.equal(peerId, "able");
+    assert.deepEqual(caps, ["files", "größer"]);
+  }
 });
 
 test("a port that is taken rejects listen()", async (t) => {

@@ -5,6 +5,7 @@ import { connect, createMemoryIdentityKeyStore, generateIdentityKeyPair, listen 
 import { createPeer, sbpNegotiator } from "@sideband/cloud/peer";
 import { relayClientNegotiator, relayDaemonNegotiator } from "@sideband/cloud/peer/sbrp";
 import { listen as listenPlain } from "@sideband/cloud/peer/server";
+import { makeCertificate } from "./support/certificate.mjs";
 
 const identityKeyPair = generateIdentityKeyPair();
 const identityKeyStore = createMemoryIdentityKeyStore();
@@ -20,11 +21,16 @@ const good = {
   relayDaemonNegotiator: { daemonId: "d", identityKeyPair },
   sbpNegotiator: {},
 };
+good.createRelayPeer = { endpoint, negotiator: relayClientNegotiator(good.relayClientNegotiator) };
+const relayDaemon = relayDaemonNegotiator(good.relayDaemonNegotiator);
+good.listenRelay = { endpoint, negotiator: relayDaemon, onConnection() {} };
 const functions = {
   connect,
   listen,
   createPeer,
+  createRelayPeer: createPeer,
   listenPlain,
+  listenRelay: listenPlain,
   relayClientNegotiator,
   relayDaemonNegotiator,
   sbpNegotiator,
@@ -55,10 +61,18 @@ const trust = {
   onIdentityMismatch: ["x"],
 };
 
+const { cert } = makeCertificate(["localhost"]);
+const dialling = {
+  ca: [null, 7, "", "no PEM", {}, Buffer.from("no PEM"), cert.replace(/\n.+\n/, "\n"), cert.slice(0, 90), [cert, 7]],
+  tokenInHeader: [null, "yes", 1],
+};
+const capabilities = ["stream", null, 7, {}, [7], ["a", null], new Array(1), ["x".repeat(20_000)]];
+
 const bad = {
   connect: {
     ...clientPolicies,
     ...trust,
+    ...dialling,
     daemonId: notStrings,
     getAccessToken: [undefined, "token", null],
     quickConnectCode: ["", 7, null],
@@ -66,6 +80,7 @@ const bad = {
   },
   listen: {
     ...policies,
+    ...dialling,
     apiKey: notStrings,
     identityKeyPair: [undefined, null, 7],
     onConnection: [undefined, null, 1],
@@ -80,6 +95,10 @@ const bad = {
     endpoint: [undefined, ...notUrls, "http://host"],
     negotiator: [null, {}, 7, relayDaemonNegotiator(good.relayDaemonNegotiator)],
     peerId: ["", 7],
+    ...dialling,
+    // Plain SBP has no token.
+    tokenInHeader: [true, false],
+    transport: [{}, null],
   },
   listenPlain: {
     ...policies,
@@ -87,13 +106,20 @@ const bad = {
     negotiator: [null, {}, relayClientNegotiator(good.relayClientNegotiator)],
     onConnection: [undefined, 1],
     signal: [7],
+    // A port of its own reaches out to nobody.
+    ca: [cert],
+    tokenInHeader: [true, false],
+    transport: [{}],
   },
+  createRelayPeer: dialling,
+  listenRelay: dialling,
   relayClientNegotiator: {
     ...trust,
     daemonId: notStrings,
     sessionToken: ["", 7, null],
     handshakeTimeoutMs: [-1, "1"],
     peerId: ["", 7],
+    capabilities,
   },
   relayDaemonNegotiator: {
     daemonId: notStrings,
@@ -101,8 +127,9 @@ const bad = {
     presenceToken: ["", 7, null],
     handshakeTimeoutMs: [-1, "1"],
     peerId: ["", 7],
+    capabilities,
   },
-  sbpNegotiator: { peerId: ["", 7], handshakeTimeoutMs: [-1, "1"] },
+  sbpNegotiator: { peerId: ["", 7], handshakeTimeoutMs: [-1, "1"], capabilities },
 };
 
 /** The options with one field, of a policy perhaps, replaced. */
@@ -148,6 +175,11 @@ test('"prompt" without both callbacks throws at once, and names what is missing'
 test("an account and a Quick Connect code exclude each other", () => {
   const check = { name: "TypeError", message: /quickConnectCode/ };
   assert.throws(() => connect({ ...good.connect, quickConnectCode: "c" }), check);
+});
+
+test("a bad certificate in an array is named by its place", () => {
+  const check = { name: "TypeError", message: /^ca\[1\]: holds no PEM certificate$/ };
+  assert.throws(() => connect({ ...good.connect, ca: [cert, "-"] }), check);
 });
 
 test("no message shows the token in an endpoint", () => {

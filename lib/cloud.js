@@ -5,6 +5,7 @@ const { captureCallSite } = require("./callsite.js");
 const { ClientCore, Peer } = require("./client.js");
 const { identitySeed } = require("./identity.js");
 const {
+  dialling,
   optionsObject,
   optionalCallback,
   optionalSignal,
@@ -33,6 +34,7 @@ async function listen(options) {
     relayUrl: optionalUrl(options.relayUrl, "relayUrl", "wss:", "ws:") ?? RELAY_URL,
     rpc,
     event: policy(options, "eventPolicy"),
+    ...dialling(options),
   };
   const core = new ServerCore({
     plan,
@@ -62,6 +64,7 @@ function connect(options) {
     rpc,
     event: policy(options, "eventPolicy"),
     retry: policy(options, "retryPolicy", { mode: "on-error" }),
+    ...dialling(options),
   };
   const core = new ClientCore({
     plan,

@@ -3,7 +3,7 @@
 // is in it (tokens, keys) is kept where printing the object does not show it.
 
 const { identitySeed, asDaemonId } = require("./identity.js");
-const { optionalString, optionsObject, requiredString } = require("./options.js");
+const { optionalString, optionalTexts, optionsObject, requiredString } = require("./options.js");
 const { milliseconds } = require("./policies.js");
 const { trustOptions } = require("./trust.js");
 
@@ -67,9 +67,10 @@ function tokenSource(options, token, field) {
 }
 
 /** What every negotiator may say. */
-function common({ peerId, handshakeTimeoutMs }) {
+function common({ peerId, capabilities, handshakeTimeoutMs }) {
   return {
     peerId: optionalString(peerId, "peerId"),
+    capabilities: optionalTexts(capabilities, "capabilities"),
     handshakeTimeoutMs:
       handshakeTimeoutMs === undefined ? undefined : milliseconds(handshakeTimeoutMs, "handshakeTimeoutMs"),
   };

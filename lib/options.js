@@ -1,6 +1,12 @@
 "use strict";
 // Checks of single options. Each throws a TypeError that names the field and never prints a secret.
 
+const { types } = require("node:util");
+const { native } = require("./native.js");
+
+/** Far more than anybody has to say, far less than a frame. */
+const LONGEST_TEXTS = 16_384;
+
 function optionsObject(options, what) {
   if (options === null || typeof options !== "object") throw new TypeError(`${what}: options must be an object`);
   return options;
@@ -40,6 +46,51 @@ function optionalUrl(value, field, ...protocols) {
   return value === undefined ? undefined : url(value, field, ...protocols);
 }
 
+function optionalBoolean(value, field) {
+  if (value !== undefined && typeof value !== "boolean") throw new TypeError(`${field} must be true or false`);
+  return value;
+}
+
+/** Texts for the SBP handshake, which has to fit into one frame with them. */
+function optionalTexts(value, field) {
+  if (value === undefined) return undefined;
+  const texts = Array.isArray(value) ? [...value] : [undefined];
+  if (!texts.every((text) => typeof text === "string")) throw new TypeError(`${field} must be an array of strings`);
+  if (Buffer.byteLength(JSON.stringify(texts)) > LONGEST_TEXTS) {
+    throw new TypeError(`${field} must not be longer than ${LONGEST_TEXTS} bytes of JSON`);
+  }
+  return texts;
+}
+
+/** Root certificates in PEM: a text, bytes, or an array of these. Gives one text. */
+function optionalRoots(value, field) {
+  if (value === undefined) return undefined;
+  const given = Array.isArray(value) ? value.map((pem, index) => [pem, `${field}[${index}]`]) : [[value, field]];
+  const texts = given.map(([pem, name]) => {
+    const text = types.isUint8Array(pem) ? Buffer.from(pem).toString("latin1") : pem;
+    if (typeof text !== "string") throw new TypeError(`${name} must be PEM text or bytes`);
+    const fault = native().checkRoots(text);
+    if (fault !== null) throw new TypeError(`${name}: ${fault}`);
+    return text;
+  });
+  return texts.length > 0 ? texts.join("\n") : undefined;
+}
+
+/** What there is about reaching a relay or a server, whatever the two sides say there then. */
+function dialling(options) {
+  return {
+    ca: optionalRoots(options.ca, "ca"),
+    tokenInHeader: optionalBoolean(options.tokenInHeader, "tokenInHeader"),
+  };
+}
+
+/** Refuses options that would do nothing here. */
+function without(options, why, ...fields) {
+  for (const field of fields) {
+    if (options[field] !== undefined) throw new TypeError(`${field} is not possible here: ${why}`);
+  }
+}
+
 function optionalSignal(value, field) {
   if (value === undefined || value === null) return undefined;
   if (typeof value.addEventListener !== "function" || typeof value.aborted !== "boolean") {
@@ -56,5 +107,8 @@ module.exports = {
   optionalCallback,
   url,
   optionalUrl,
+  optionalTexts,
   optionalSignal,
+  dialling,
+  without,
 };

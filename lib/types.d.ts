@@ -217,6 +217,9 @@ export interface RetryPolicy {
   jitter?: number | undefined;
 }
 
+/** Root certificates in PEM: as text, as bytes, or an array of these. Each may hold several. */
+export type RootCertificates = string | Uint8Array | ReadonlyArray<string | Uint8Array>;
+
 // Keys and trust ----------------------------------------------------------------------------------------------------
 
 declare const daemonIdBrand: unique symbol;

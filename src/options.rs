@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use sideband::dial::DialError;
 use sideband::peer::policy::{OnDisconnect, PeerPolicy, RetryPolicy};
 use sideband::secret::Secret;
+use sideband::session::Introduction;
 use url::Url;
 use zeroize::Zeroizing;
 
@@ -36,7 +37,11 @@ pub(crate) struct PeerOptions {
     pub(crate) retry: Retry,
     pub(crate) handshake_timeout_ms: Option<f64>,
     pub(crate) peer_id: Option<String>,
+    #[serde(default)]
+    pub(crate) capabilities: Vec<String>,
     pub(crate) ca: Option<String>,
+    #[serde(default)]
+    pub(crate) token_in_header: bool,
 }
 
 /// The options of a daemon.
@@ -56,7 +61,11 @@ pub(crate) struct ServerOptions {
     pub(crate) event: Event,
     pub(crate) handshake_timeout_ms: Option<f64>,
     pub(crate) peer_id: Option<String>,
+    #[serde(default)]
+    pub(crate) capabilities: Vec<String>,
     pub(crate) ca: Option<String>,
+    #[serde(default)]
+    pub(crate) token_in_header: bool,
 }
 
 #[derive(Clone, Copy, Deserialize, Eq, PartialEq)]
@@ -150,6 +159,12 @@ pub(crate) fn url(text: &str, name: &str) -> napi::Result<Url> {
 /// A setting of the environment that cannot be used, or a certificate of the options.
 pub(crate) fn undialable(error: &DialError) -> napi::Error {
     invalid(&error.to_string())
+}
+
+/// What a side says of itself; a fresh peer id where the program names none.
+pub(crate) fn introduction(peer_id: Option<String>, capabilities: Vec<String>) -> Introduction {
+    let fresh = Introduction::default();
+    Introduction { peer_id: peer_id.unwrap_or(fresh.peer_id), capabilities }
 }
 
 /// Milliseconds as JavaScript has them.

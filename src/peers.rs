@@ -46,7 +46,8 @@ pub fn connect_peer(env: Env, options: String) -> napi::Result<u32> {
     guard(|| {
         let environment = Environment::of(env)?;
         let mut options: PeerOptions = options::parse(options)?;
-        let dialer = dialers::dialer(options.ca.take()).map_err(|error| options::undialable(&error))?;
+        let dialer = dialers::dialer(options.ca.take(), options.token_in_header);
+        let dialer = dialer.map_err(|error| options::undialable(&error))?;
         let asker = Asker::new(&environment);
         let source = source_of(&mut options, &dialer, &asker)?;
         let mut client = ClientOptions::new(source, Arc::new(asker.clone()), dialer);
@@ -60,9 +61,7 @@ pub fn connect_peer(env: Env, options: String) -> napi::Result<u32> {
         if let Some(ms) = options.handshake_timeout_ms {
             client.handshake_timeout = milliseconds(ms);
         }
-        if let Some(peer_id) = options.peer_id {
-            client.peer_id = peer_id;
-        }
+        client.introduction = options::introduction(options.peer_id, options.capabilities);
         let runtime = runtime::handle()?;
         // Locked until the peer is in it: its first event, and its first question, may come before this thread goes on.
         let mut table = lock(&environment.table);
@@ -156,6 +155,7 @@ pub fn respond_error(
 pub fn emit(env: Env, peer: u32, name: String, data: Option<String>) -> napi::Result<u32> {
     with_peer(env, peer, |peer| peer.emit(&name, data.as_deref()))
 }
+
 /// Closes a peer because JavaScript does not take what comes in; the record that it is gone follows.
 #[napi]
 pub fn give_up_peer(env: Env, peer: u32) -> napi::Result<()> {
@@ -165,7 +165,6 @@ pub fn give_up_peer(env: Env, peer: u32) -> napi::Result<()> {
     };
     with_peer(env, peer, give_up).map(drop)
 }
-
 
 /// Closes a peer; the record that it is gone follows.
 #[napi]

@@ -77,7 +77,8 @@ enum Prepared {
 
 fn prepare_daemon(environment: &Arc<Environment>, mut options: ServerOptions, seed: &[u8]) -> napi::Result<Prepared> {
     let identity = IdentityKeyPair::from_seed(&*key_bytes(seed, "seed")?);
-    let dialer = dialers::dialer(options.ca.take()).map_err(|error| options::undialable(&error))?;
+    let dialer = dialers::dialer(options.ca.take(), options.token_in_header);
+    let dialer = dialer.map_err(|error| options::undialable(&error))?;
     let asker = Asker::new(environment);
     let (source, account) = source_of(&mut options, &dialer, &asker)?;
     let mut daemon = DaemonOptions::new(source, identity, dialer);
@@ -86,9 +87,7 @@ fn prepare_daemon(environment: &Arc<Environment>, mut options: ServerOptions, se
     if let Some(ms) = options.handshake_timeout_ms {
         daemon.handshake_timeout = milliseconds(ms);
     }
-    if let Some(peer_id) = options.peer_id {
-        daemon.peer_id = peer_id;
-    }
+    daemon.introduction = options::introduction(options.peer_id, options.capabilities);
     Ok(Prepared::Daemon { options: Box::new(daemon), account, asker })
 }
 
@@ -108,9 +107,7 @@ fn prepare_direct(options: ServerOptions) -> napi::Result<DirectOptions> {
     if let Some(ms) = options.handshake_timeout_ms {
         direct.handshake_timeout = milliseconds(ms);
     }
-    if let Some(peer_id) = options.peer_id {
-        direct.peer_id = peer_id;
-    }
+    direct.introduction = options::introduction(options.peer_id, options.capabilities);
     Ok(direct)
 }
 
@@ -177,7 +174,7 @@ pub fn renew_presence_token(env: Env, request_id: u32, api_url: String, api_key:
         let api_key = Secret::new(api_key);
         let request = async move {
             let api_url = Url::parse(&api_url).map_err(|error| Error::Value(format!("apiUrl: {error}")))?;
-            let dialer = dialers::dialer(None)?;
+            let dialer = dialers::dialer(None, false)?;
             let token = Cloud::new(dialer, api_url).renew_presence_token(&api_key).await?;
             Ok(json!({ "presenceToken": token.expose() }).to_string())
         };

@@ -121,6 +121,9 @@ connect({
 const connectOptions: ConnectOptions = { quickConnectCode: "a", identityKeyStore: store, trustPolicy: "auto" };
 connect(connectOptions);
 expectType<TrustPolicy>("prompt");
+connect({ ...connectOptions, ca: ["PEM", Buffer.from("PEM"), new Uint8Array(1)], tokenInHeader: true });
+await listen({ ...listenOptions, ca: "PEM", tokenInHeader: false });
+sbpNegotiator({ capabilities: ["files"] satisfies string[] });
 
 // The typed proxy.
 interface Api {

@@ -33,6 +33,8 @@ interface SbrpClientCommonOptions {
   handshakeTimeoutMs?: number | undefined;
   /** This side's peer id, where `createPeer` names none. */
   peerId?: string | undefined;
+  /** What this side can do beyond the protocol, told to the other side in the handshake (`caps`). Default: nothing. */
+  capabilities?: readonly string[] | undefined;
 }
 
 interface SbrpPromptOptions extends PromptCallbacks {
@@ -60,6 +62,8 @@ export interface SbrpDaemonOptions {
   handshakeTimeoutMs?: number | undefined;
   /** This side's peer id, where `listen` names none. */
   peerId?: string | undefined;
+  /** What this side can do beyond the protocol, told to the other side in the handshake (`caps`). Default: nothing. */
+  capabilities?: readonly string[] | undefined;
 }
 
 /**

@@ -1,5 +1,5 @@
 /** `@sideband/cloud/peer/server`: daemons on a port of their own, or behind a relay of one's own. */
-import type { ConnectedPeer, EventPolicy, PeerServer, RpcPolicy } from "../types.js";
+import type { ConnectedPeer, EventPolicy, PeerServer, RootCertificates, RpcPolicy } from "../types.js";
 import type { SbpNegotiator } from "./peer.js";
 import type { RelayDaemonNegotiator } from "./peer-sbrp.js";
 
@@ -19,6 +19,13 @@ export interface ListenOptions {
   peerId?: string | undefined;
   rpcPolicy?: RpcPolicy | undefined;
   eventPolicy?: EventPolicy | undefined;
+  /**
+   * Root certificates to trust besides the system's, for `wss://`: PEM as text or bytes, or an array of these. With
+   * `relayDaemonNegotiator` only.
+   */
+  ca?: RootCertificates | undefined;
+  /** Sends the token as `Authorization: Bearer` and not in the URL's query. With `relayDaemonNegotiator` only. */
+  tokenInHeader?: boolean | undefined;
   /** Background errors and those of listeners. Default `console.error`. */
   onUnhandledError?: ((error: Error) => void) | undefined;
   /** Aborts the start; does nothing after it. */

@@ -1,5 +1,5 @@
 /** `@sideband/cloud/peer`: peers for a relay of one's own, or for plain WebSockets. */
-import type { ConnectionPolicy, EventPolicy, Peer, RetryPolicy, RpcPolicy } from "../types.js";
+import type { ConnectionPolicy, EventPolicy, Peer, RetryPolicy, RootCertificates, RpcPolicy } from "../types.js";
 import type { RelayClientNegotiator } from "./peer-sbrp.js";
 
 export { PeerError, PeerErrorCode, RpcPeerError } from "../types.js";
@@ -19,6 +19,7 @@ export type {
   PeerState,
   ReconnectionOutcome,
   RetryPolicy,
+  RootCertificates,
   RpcCallOptions,
   RpcErrorDetails,
   RpcInterface,
@@ -53,6 +54,10 @@ export interface PeerOptions {
   eventPolicy?: EventPolicy | undefined;
   /** Default `{mode: "never"}`. */
   retryPolicy?: RetryPolicy | undefined;
+  /** Root certificates to trust besides the system's, for `wss://`: PEM as text or bytes, or an array of these. */
+  ca?: RootCertificates | undefined;
+  /** Sends the token as `Authorization: Bearer` and not in the URL's query. With `relayClientNegotiator` only. */
+  tokenInHeader?: boolean | undefined;
   /** Errors that no promise carries. Default `console.error`. */
   onUnhandledError?: ((error: Error) => void) | undefined;
 }
@@ -68,6 +73,8 @@ export declare function createPeer(options: PeerOptions): Peer;
 export interface SbpOptions {
   /** This side's peer id, where `createPeer` or `listen` names none. */
   peerId?: string | undefined;
+  /** What this side can do beyond the protocol, told to the other side in the handshake (`caps`). Default: nothing. */
+  capabilities?: readonly string[] | undefined;
   /** For the handshake. Default 30,000. */
   handshakeTimeoutMs?: number | undefined;
 }

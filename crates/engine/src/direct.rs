@@ -25,8 +25,7 @@ use crate::link::{Link, Loss};
 use crate::peer::policy::PeerPolicy;
 use crate::peer::solo::Solo;
 use crate::peer::{Command, Inbox, Mailbox, PeerHandle};
-use crate::random;
-use crate::session::Channel;
+use crate::session::{Channel, Introduction};
 use crate::transport::Transport;
 
 /// Connections of one server, those in their handshake included.
@@ -46,8 +45,8 @@ pub struct DirectOptions {
     pub policy: PeerPolicy,
     /// The time that a client has for the WebSocket upgrade and the SBP handshake together.
     pub handshake_timeout: Duration,
-    /// This side's peer id.
-    pub peer_id: String,
+    /// What this side says of itself.
+    pub introduction: Introduction,
 }
 
 impl DirectOptions {
@@ -58,7 +57,7 @@ impl DirectOptions {
             port,
             policy: PeerPolicy::default(),
             handshake_timeout: HANDSHAKE_TIMEOUT,
-            peer_id: random::peer_id(),
+            introduction: Introduction::default(),
         }
     }
 }
@@ -227,7 +226,7 @@ async fn open(shared: &Shared, stream: TcpStream, address: SocketAddr) -> Option
     let accepting = tokio_tungstenite::accept_hdr_async_with_config(stream, check, Some(websocket_config()));
     let socket: WebSocketStream<TcpStream> = accepting.await.ok()?;
     let mut transport = Transport::new(socket);
-    let remote = sbp_handshake(&shared.options.peer_id, &mut Channel::Bare, &mut transport).await.ok()?;
+    let remote = sbp_handshake(&shared.options.introduction, &mut Channel::Bare, &mut transport).await.ok()?;
     Some((transport, remote))
 }
 

@@ -25,7 +25,7 @@ pub mod random;
 mod reports;
 pub mod sdk;
 pub mod secret;
-mod session;
+pub mod session;
 mod timers;
 mod transport;
 pub mod trust;

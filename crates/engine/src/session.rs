@@ -8,6 +8,22 @@ use crate::error::{Error, SbrpErrorCode};
 use crate::peer::Outgoing;
 use crate::random;
 
+/// What a side says of itself in the SBP handshake (section 3).
+#[derive(Clone, Debug)]
+pub struct Introduction {
+    /// The name that the side goes by; never empty.
+    pub peer_id: String,
+    /// What the side can do beyond the protocol's version (`caps`). The remote ignores those it does not know.
+    pub capabilities: Vec<String>,
+}
+
+impl Default for Introduction {
+    /// A random peer id, and no capabilities.
+    fn default() -> Self {
+        Self { peer_id: random::peer_id(), capabilities: Vec::new() }
+    }
+}
+
 /// Which side of the session this is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Role {
@@ -87,8 +103,9 @@ pub(crate) fn bare_ping() -> Vec<u8> {
 }
 
 /// This side's SBP handshake (section 3), the first frame of a session.
-pub(crate) fn hello(peer_id: &str) -> Outgoing {
-    let data = Hello::new(peer_id).encode();
+pub(crate) fn hello(introduction: &Introduction) -> Outgoing {
+    let hello = Hello { peer_id: introduction.peer_id.clone(), caps: introduction.capabilities.clone() };
+    let data = hello.encode();
     Outgoing::frame(&Frame::Handshake { id: random::frame_id(), data: &data })
 }
 

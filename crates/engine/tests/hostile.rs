@@ -13,6 +13,7 @@ use sideband::protocol::sbp::{self, FrameId, Hello};
 use sideband::protocol::sbrp::{self, ControlCode, HEADER_LEN, SessionId};
 use sideband::random;
 use sideband::sdk::MemoryStore;
+use sideband::session::Introduction;
 use sideband::trust::{BoxFuture, TrustPolicy, TrustPrompt};
 use support::{DAEMON, Ear, Heard, HostileRelay, Session, Wire, client};
 use tokio_tungstenite::tungstenite::Message;
@@ -141,6 +142,21 @@ async fn pings_are_answered_and_pongs_passed_over_during_the_handshake() {
     nothing_before_a_pong(&mut wire).await;
     wire.send(session.hello("daemon")).await;
     ear.until("state Active").await;
+}
+
+#[tokio::test]
+async fn a_client_says_its_name_and_what_it_can_do() {
+    let relay = HostileRelay::start().await;
+    let introduction = Introduction { peer_id: "me".into(), capabilities: vec!["files".into(), "é".into()] };
+    let mut options = relay.client_options();
+    options.introduction = introduction.clone();
+    let (_peer, _ear) = client(options);
+    let mut wire = relay.accept().await;
+    let mut session = wire.accept_handshake(&identity()).await;
+    let hello = session.open(wire.frame().await);
+    let Ok(sbp::Frame::Handshake { data, .. }) = sbp::Frame::decode(&hello) else { panic!("an introduction") };
+    let Introduction { peer_id, capabilities } = introduction;
+    assert_eq!(Hello::decode(data), Ok(Hello { peer_id, caps: capabilities }));
 }
 
 #[tokio::test]

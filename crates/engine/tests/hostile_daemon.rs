@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use sideband::host::PeerState;
 use sideband::protocol::handshake::ClientHandshake;
-use sideband::protocol::sbp::{self, FrameId};
+use sideband::protocol::sbp::{self, FrameId, Hello};
 use sideband::protocol::sbrp::{self, ControlCode, Frame, HEADER_LEN, SessionId, Signal, SignalReason};
 use sideband::random;
 use sideband::sdk::{self, Incoming};
+use sideband::session::Introduction;
 use support::{HostileRelay, Session, Wire, daemon};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
@@ -44,6 +45,21 @@ async fn frames_of_unknown_sessions_are_ignored() {
     wire.send(session.event("fine")).await;
     assert!(ear.next().await.starts_with("unhandled frames were lost"));
     assert_eq!(ear.next().await, "event fine");
+}
+
+#[tokio::test]
+async fn a_daemon_says_its_name_and_what_it_can_do() {
+    let relay = HostileRelay::start().await;
+    let introduction = Introduction { peer_id: "me".into(), capabilities: vec!["files".into(), "é".into()] };
+    let mut options = relay.daemon_options(true);
+    options.introduction = introduction.clone();
+    let (_daemon, _ear) = daemon(options);
+    let mut wire = relay.accept().await;
+    let mut session = wire.handshake(id(1)).await;
+    let hello = session.open(wire.frame().await);
+    let Ok(sbp::Frame::Handshake { data, .. }) = sbp::Frame::decode(&hello) else { panic!("an introduction") };
+    let Introduction { peer_id, capabilities } = introduction;
+    assert_eq!(Hello::decode(data), Ok(Hello { peer_id, caps: capabilities }));
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ use crate::error::{Error, ProtocolError, SbrpErrorCode};
 use crate::keepalive::{Due, Keepalive};
 use crate::link;
 use crate::random;
-use crate::session::{self, Channel, Role, Session};
+use crate::session::{self, Channel, Introduction, Role, Session};
 use crate::timers;
 use crate::transport::Transport;
 use crate::trust;
@@ -64,7 +64,7 @@ pub(super) async fn negotiate(
         Ticket::Session(ticket) => Channel::Sealed(sbrp_handshake(options, &ticket, &mut transport, deadline).await?),
         Ticket::Direct(_) => Channel::Bare,
     };
-    let remote = in_time(deadline, sbp_handshake(&options.peer_id, &mut channel, &mut transport)).await??;
+    let remote = in_time(deadline, sbp_handshake(&options.introduction, &mut channel, &mut transport)).await??;
     Ok(Connected { transport, channel, remote })
 }
 
@@ -102,12 +102,12 @@ async fn sbrp_handshake(
 
 /// The inner handshake: both sides introduce themselves, and neither waits for the other. Gives the remote's peer id.
 pub(crate) async fn sbp_handshake<S: AsyncRead + AsyncWrite + Unpin>(
-    peer_id: &str,
+    introduction: &Introduction,
     channel: &mut Channel,
     transport: &mut Transport<S>,
 ) -> Result<String, Error> {
     let refused = |error: SealError| Error::sbrp(SbrpErrorCode::HandshakeFailed, error.to_string());
-    let own = channel.seal(session::hello(peer_id)).map_err(refused)?;
+    let own = channel.seal(session::hello(introduction)).map_err(refused)?;
     transport.send(own).await.map_err(|ended| Error::dropped(ended.why))?;
     let mut message = match channel {
         Channel::Sealed(session) => expect(transport, session.id(), Expected::Data).await?,

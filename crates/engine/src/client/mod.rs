@@ -22,6 +22,7 @@ use crate::peer::solo::Solo;
 use crate::peer::{Inbox, PeerHandle};
 use crate::random;
 use crate::secret::Secret;
+use crate::session::Introduction;
 use crate::trust::{BoxFuture, IdentityKeyStore, TrustPolicy};
 
 /// The time that both handshakes have together (section 2, step 5).
@@ -85,8 +86,8 @@ pub struct ClientOptions {
     pub handshake_timeout: Duration,
     /// Opens the WebSocket.
     pub dialer: Dialer,
-    /// This side's peer id.
-    pub peer_id: String,
+    /// What this side says of itself.
+    pub introduction: Introduction,
 }
 
 impl ClientOptions {
@@ -100,7 +101,7 @@ impl ClientOptions {
             retry: RetryPolicy::default(),
             handshake_timeout: HANDSHAKE_TIMEOUT,
             dialer,
-            peer_id: random::peer_id(),
+            introduction: Introduction::default(),
         }
     }
 }

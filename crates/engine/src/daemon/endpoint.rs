@@ -18,13 +18,13 @@ use crate::peer::policy::PeerPolicy;
 use crate::peer::{Command, Mailbox, PeerHandle, Routed};
 use crate::random;
 use crate::reports;
-use crate::session::{self, Role, Session};
+use crate::session::{self, Introduction, Role, Session};
 use crate::timers;
 
 /// What a daemon's sessions have in common.
 pub(super) struct Settings {
     pub(super) identity: IdentityKeyPair,
-    pub(super) peer_id: String,
+    pub(super) introduction: Introduction,
     pub(super) policy: PeerPolicy,
     pub(super) handshake_timeout: Duration,
     pub(super) resume_grace: Duration,
@@ -182,7 +182,7 @@ impl DaemonEndpoint {
         let (accept, keys) = handshake::accept(&settings.identity, &self.daemon_id, random::secret(), init)
             .map_err(|error| error.to_string())?;
         let mut session = Session::new(id, keys, Role::Daemon);
-        let hello = session.seal(session::hello(&settings.peer_id)).map_err(|error| error.to_string())?;
+        let hello = session.seal(session::hello(&settings.introduction)).map_err(|error| error.to_string())?;
         let core = PeerCore::new(Id::next(), settings.policy, Arc::clone(&self.host), Flow::Active);
         let phase = Phase::Greeting(timers::after(now, settings.handshake_timeout));
         self.control.extend([sbrp::encode_handshake_accept(id, &accept), hello]);

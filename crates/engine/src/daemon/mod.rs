@@ -24,6 +24,7 @@ use crate::peer::policy::PeerPolicy;
 use crate::peer::{Command, Inbox, Mailbox};
 use crate::random;
 use crate::secret::Secret;
+use crate::session::Introduction;
 use crate::transport::Transport;
 use crate::trust::BoxFuture;
 use endpoint::{DaemonEndpoint, Settings};
@@ -76,8 +77,8 @@ pub struct DaemonOptions {
     pub max_sessions: usize,
     /// Opens the WebSocket.
     pub dialer: Dialer,
-    /// This side's peer id.
-    pub peer_id: String,
+    /// What this side says of itself.
+    pub introduction: Introduction,
 }
 
 impl DaemonOptions {
@@ -92,7 +93,7 @@ impl DaemonOptions {
             resume_grace: RESUME_GRACE,
             max_sessions: MAX_SESSIONS,
             dialer,
-            peer_id: random::peer_id(),
+            introduction: Introduction::default(),
         }
     }
 }
@@ -133,7 +134,7 @@ pub fn listen(runtime: &tokio::runtime::Handle, options: DaemonOptions, host: Ar
     let (mailbox, inbox) = Inbox::new();
     let settings = Settings {
         identity: options.identity,
-        peer_id: options.peer_id,
+        introduction: options.introduction,
         policy: options.policy,
         handshake_timeout: options.handshake_timeout,
         resume_grace: options.resume_grace,

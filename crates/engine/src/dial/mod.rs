@@ -34,6 +34,7 @@ use zeroize::Zeroizing;
 
 pub use error::{DialError, Phase};
 pub use proxy::ProxySettings;
+pub use roots::check_roots;
 pub use stream::Stream;
 pub use target::split_token;
 
@@ -313,9 +314,11 @@ impl Dialer {
 
     fn request(&self, target: &Target<'_>, url: &Url, token: Option<&Secret>) -> Result<Request, Failure> {
         let (in_query, in_header) = if self.0.token_in_header { (None, token) } else { (token, None) };
-        let path = match in_query {
-            Some(token) => target::path_with_token(url, token),
-            None => Zeroizing::new(url[url::Position::BeforePath..url::Position::AfterQuery].to_owned()),
+        let path = match (in_query, in_header) {
+            (Some(token), _) => target::path_with_token(url, token),
+            // One that the URL came with must not travel beside the header.
+            (None, Some(_)) => target::path_without_token(url),
+            (None, None) => Zeroizing::new(url[url::Position::BeforePath..url::Position::AfterQuery].to_owned()),
         };
         // tungstenite wants an absolute URI and sends only its path and query.
         let scheme = url.scheme();

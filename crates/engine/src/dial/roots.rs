@@ -32,13 +32,7 @@ impl Roots {
     ) -> Result<Self, DialError> {
         let mut certificates = Vec::new();
         for pem in given {
-            let before = certificates.len();
-            for certificate in CertificateDer::pem_slice_iter(pem) {
-                certificates.push(certificate.map_err(|error| DialError::setting(Phase::Tls, "ca", error))?);
-            }
-            if certificates.len() == before {
-                return Err(DialError::setting(Phase::Tls, "ca", "holds no PEM certificate"));
-            }
+            certificates.extend(roots_in(pem).map_err(|why| DialError::setting(Phase::Tls, "ca", why))?);
         }
         Ok(Self {
             given: certificates,
@@ -103,6 +97,27 @@ impl Roots {
             .build()
             .map_err(|error| error.to_string())
     }
+}
+
+/// Whether a PEM text can be among [`DialerOptions::ca_pem`](super::DialerOptions::ca_pem).
+///
+/// # Errors
+/// What is wrong with it, for people: nothing in it, no PEM, or a certificate that cannot be a root.
+pub fn check_roots(pem: &[u8]) -> Result<(), String> {
+    roots_in(pem).map(drop)
+}
+
+fn roots_in(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    let certificates = found.map_err(|error| error.to_string())?;
+    if certificates.is_empty() {
+        return Err("holds no PEM certificate".to_owned());
+    }
+    let mut store = RootCertStore::empty();
+    for certificate in &certificates {
+        store.add(certificate.clone()).map_err(|error| format!("holds a certificate that cannot be read: {error}"))?;
+    }
+    Ok(certificates)
 }
 
 impl fmt::Debug for Roots {

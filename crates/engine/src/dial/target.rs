@@ -49,7 +49,21 @@ pub(super) fn authority(url: &Url) -> String {
 
 /// Path and query with `token` set in place of any there was; the other parameters stay byte for byte as they are.
 pub(super) fn path_with_token(url: &Url, token: &Secret) -> Zeroizing<String> {
-    let mut path = Zeroizing::new(String::with_capacity(url.as_str().len() + token.expose().len() + 8));
+    let (mut path, separator) = rest_of(url, token.expose().len() + 8);
+    path.push(separator);
+    path.push_str("token=");
+    path.extend(url::form_urlencoded::byte_serialize(token.expose().as_bytes()));
+    path
+}
+
+/// Path and query without any `token`; the other parameters stay byte for byte as they are.
+pub(super) fn path_without_token(url: &Url) -> Zeroizing<String> {
+    rest_of(url, 0).0
+}
+
+/// What is not the token, with room for so many bytes more, and what separates the next parameter from it.
+fn rest_of(url: &Url, room: usize) -> (Zeroizing<String>, char) {
+    let mut path = Zeroizing::new(String::with_capacity(url.as_str().len() + room));
     path.push_str(url.path());
     let mut separator = '?';
     for pair in url.query().into_iter().flat_map(|query| query.split('&')) {
@@ -59,10 +73,7 @@ pub(super) fn path_with_token(url: &Url, token: &Secret) -> Zeroizing<String> {
             separator = '&';
         }
     }
-    path.push(separator);
-    path.push_str("token=");
-    path.extend(url::form_urlencoded::byte_serialize(token.expose().as_bytes()));
-    path
+    (path, separator)
 }
 
 /// Takes the token out of a self-hosted relay's URL (`wss://relay…?token=…`), so that the URL can be shown.
@@ -101,6 +112,18 @@ mod tests {
             ("wss://r.test/?%74oken=old", "/?token=a.b-c_d"),
         ] {
             assert_eq!(*path_with_token(&url(given), &Secret::from("a.b-c_d")), wanted);
+        }
+    }
+
+    #[test]
+    fn a_token_beside_the_header_is_left_out() {
+        for (given, wanted) in [
+            ("wss://r.test", "/"),
+            ("wss://r.test/v1?region=eu%20x&b", "/v1?region=eu%20x&b"),
+            ("wss://r.test/?x=1&%74oken=old", "/?x=1"),
+            ("wss://r.test/?token=old", "/"),
+        ] {
+            assert_eq!(*path_without_token(&url(given)), wanted);
         }
     }
 
