@@ -25,6 +25,12 @@ const TURNS: usize = 7;
 /// Lone round trips per turn.
 const LONE: usize = 5_000;
 
+/// Turns with thousands of connections.
+const MANY_TURNS: usize = 3;
+
+/// Round trips over them, per turn.
+const MANY_FRAMES: usize = 100_000;
+
 /// A line of the table.
 struct Row {
     what: &'static str,
@@ -39,24 +45,35 @@ fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
-/// Medians of the forwarder and the relay, taking turns, and of their ratios.
-fn compare(measure: fn(&Server) -> f64) -> (f64, f64, f64) {
-    let (mut forwarder, mut relay, mut ratio) = (Vec::new(), Vec::new(), Vec::new());
-    for _ in 0..TURNS {
-        forwarder.push(measure(&Server::forwarder()));
+/// Medians of the yardstick and the relay, taking turns, and of their ratios.
+fn compare(turns: usize, yardstick: fn() -> Server, measure: impl Fn(&Server) -> f64) -> (f64, f64, f64) {
+    let (mut bare, mut relay, mut ratio) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..turns {
+        bare.push(measure(&yardstick()));
         relay.push(measure(&Server::relay()));
-        ratio.push(relay[relay.len() - 1] / forwarder[forwarder.len() - 1]);
+        ratio.push(relay[relay.len() - 1] / bare[bare.len() - 1]);
     }
-    (median(forwarder), median(relay), median(ratio))
+    (median(bare), median(relay), median(ratio))
 }
 
-fn at_least(what: &'static str, unit: &str, target: f64, (forwarder, relay, ratio): (f64, f64, f64)) -> Row {
+fn at_least(what: &'static str, unit: &str, target: f64, (bare, relay, ratio): (f64, f64, f64)) -> Row {
     Row {
         what,
         figure: format!("{relay:.0} {unit}"),
-        yardstick: format!("{forwarder:.0} {unit}, {ratio:.2} of it"),
+        yardstick: format!("{bare:.0} {unit}, {ratio:.2} of it"),
         target: format!("{target} of it"),
         reached: Some(ratio >= target),
+    }
+}
+
+/// Microseconds, of which fewer are better.
+fn at_most(what: &'static str, target: f64, (bare, relay, ratio): (f64, f64, f64)) -> Row {
+    Row {
+        what,
+        figure: format!("{relay:.1} µs"),
+        yardstick: format!("{bare:.1} µs, {ratio:.2} times it"),
+        target: format!("{target} times it"),
+        reached: Some(ratio <= target),
     }
 }
 
@@ -66,18 +83,12 @@ fn rows() -> Vec<Row> {
         eprintln!("{}: {}", row.what, row.figure);
         rows.push(row);
     };
-    let small = compare(|server| load::throughput(server, 100, 64, TIME) * 2.0);
+    let small = compare(TURNS, Server::forwarder, |server| load::throughput(server, 100, 64, TIME) * 2.0);
     add(at_least("frames of 100 bytes, 64 in flight", "/s", 0.8, small));
-    let large = compare(|server| load::throughput(server, 60_000, 64, TIME) * 2.0 * 0.06);
+    let large = compare(TURNS, Server::forwarder, |server| load::throughput(server, 60_000, 64, TIME) * 2.0 * 0.06);
     add(at_least("frames of 60 KB, 64 in flight", "MB/s", 0.8, large));
-    let (forwarder, relay, ratio) = compare(|server| load::lone(server, 100, LONE)[LONE / 2]);
-    add(Row {
-        what: "a lone frame there and back, p50",
-        figure: format!("{relay:.1} µs"),
-        yardstick: format!("{forwarder:.1} µs, {ratio:.2} times it"),
-        target: "1.3 times it".to_owned(),
-        reached: Some(ratio <= 1.3),
-    });
+    let lone = compare(TURNS, Server::forwarder, |server| load::lone(server, 100, LONE)[LONE / 2]);
+    add(at_most("a lone frame there and back, p50", 1.3, lone));
     let connections = 10_000_usize.min(usize::try_from(process::raise_file_limit()).unwrap_or(usize::MAX) - 500);
     let idle = scale::idle(&Server::relay(), connections);
     add(Row {
@@ -95,17 +106,15 @@ fn rows() -> Vec<Row> {
         target: String::new(),
         reached: None,
     });
-    let costs = [10, 100, 1_000, connections].map(|sessions| {
-        (sessions, median((0..3).map(|_| scale::cost_per_frame(&Server::relay(), sessions, 60_000)).collect()))
-    });
-    let all: Vec<String> = costs.iter().map(|(sessions, cost)| format!("{cost:.1} µs at {sessions}")).collect();
-    add(Row {
-        what: "processor time per frame, by sessions",
-        figure: all.join(", "),
-        yardstick: String::new(),
-        target: "flat".to_owned(),
-        reached: None,
-    });
+    for (what, sessions) in [
+        ("processor time per frame, 10 sessions", 10),
+        ("processor time per frame, 100 sessions", 100),
+        ("processor time per frame, 1,000 sessions", 1_000),
+        ("processor time per frame, 10,000 sessions", connections),
+    ] {
+        let cost = |server: &Server| scale::cost_per_frame(server, sessions, MANY_FRAMES);
+        add(at_most(what, 1.3, compare(MANY_TURNS, Server::hub, cost)));
+    }
     let mut slowdowns = Vec::new();
     let (mut with, mut without) = (Vec::new(), Vec::new());
     for _ in 0..TURNS {
@@ -125,8 +134,8 @@ fn rows() -> Vec<Row> {
 }
 
 fn main() -> ExitCode {
-    if std::env::args().nth(1).as_deref() == Some("forwarder") {
-        forwarder::run();
+    if let Some(kind @ ("forwarder" | "hub")) = std::env::args().nth(1).as_deref() {
+        forwarder::run(kind == "hub");
         return ExitCode::SUCCESS;
     }
     process::raise_file_limit();

@@ -1,6 +1,7 @@
 //! The servers that are measured, as processes, and how to get into them.
 
 use std::{
+    cell::Cell,
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
     path::PathBuf,
@@ -18,6 +19,8 @@ pub(crate) struct Server {
     pub(crate) authority: String,
     /// What the relay printed; `None` for the forwarder.
     credentials: Option<Value>,
+    /// Sessions handed out; the relay's have ids of their own.
+    sessions: Cell<u64>,
 }
 
 impl Drop for Server {
@@ -45,8 +48,17 @@ pub(crate) struct Ticket {
 impl Server {
     /// The bare forwarder.
     pub(crate) fn forwarder() -> Self {
-        let (child, line) = start(Command::new(std::env::current_exe().expect("a path")).arg("forwarder"));
-        Self { child, authority: line.trim().to_owned(), credentials: None }
+        Self::bare("forwarder")
+    }
+
+    /// The bare forwarder as a hub: one daemon, any number of clients.
+    pub(crate) fn hub() -> Self {
+        Self::bare("hub")
+    }
+
+    fn bare(kind: &str) -> Self {
+        let (child, line) = start(Command::new(std::env::current_exe().expect("a path")).arg(kind));
+        Self { child, authority: line.trim().to_owned(), credentials: None, sessions: Cell::default() }
     }
 
     /// The relay; the release binary next to this one.
@@ -58,7 +70,7 @@ impl Server {
         let credentials: Value = serde_json::from_str(&line).expect("the relay prints JSON");
         let url = credentials["apiUrl"].as_str().expect("a URL");
         let authority = url.strip_prefix("http://").expect("plain HTTP").to_owned();
-        Self { child, authority, credentials: Some(credentials) }
+        Self { child, authority, credentials: Some(credentials), sessions: Cell::default() }
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -72,6 +84,9 @@ impl Server {
 
     /// The path that lets a daemon in.
     pub(crate) fn daemon(&self) -> String {
+        if self.credentials.is_none() {
+            return "/".to_owned();
+        }
         let mut api = Api::new(&self.authority);
         let output = api.call("daemon.renewToken", self.credential("apiKey"), &Value::Null);
         format!("/?token={}", output["presenceToken"].as_str().expect("a token"))
@@ -79,6 +94,13 @@ impl Server {
 
     /// Paths that let clients in.
     pub(crate) fn tickets(&self, count: usize) -> Vec<Ticket> {
+        if self.credentials.is_none() {
+            let next = || {
+                self.sessions.set(self.sessions.get() + 1);
+                Ticket { path: "/".to_owned(), session: self.sessions.get() }
+            };
+            return (0..count).map(|_| next()).collect();
+        }
         let mut api = Api::new(&self.authority);
         let input = json!({ "daemonId": self.credential("daemonId") });
         let mut ticket = || {
