@@ -209,7 +209,9 @@ impl Whole<'_> {
         let (store, lock, seeds) = if let Some(directory) = &config.data_dir {
             // First the lock: a newer program must not change the tables under a running older one.
             let lock = lock(directory)?;
-            (Store::open(directory, errors)?, Some(lock), None)
+            let store = Store::open(directory, errors)?;
+            store.check().await.map_err(|error| error.at(directory))?;
+            (store, Some(lock), None)
         } else {
             let store = Store::in_memory(errors)?;
             let seeds = seed(&store).await?;

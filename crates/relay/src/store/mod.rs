@@ -45,7 +45,7 @@ pub enum StoreError {
 
 impl StoreError {
     /// Says which file it was.
-    fn at(self, path: &Path) -> Self {
+    pub(crate) fn at(self, path: &Path) -> Self {
         let at = |why: String| format!("{}: {why}", path.display());
         match self {
             Self::Unavailable(why) => Self::Unavailable(at(why)),
@@ -156,12 +156,12 @@ impl Store {
         })
     }
 
-    /// Whether the file is whole; what is wrong with it otherwise.
+    /// Whether the file is whole; what is wrong with it otherwise, in one line.
     pub(crate) async fn check(&self) -> Result<(), StoreError> {
         self.reader
             .call(|db| {
                 let found: String = db.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
-                if found == "ok" { Ok(()) } else { Err(StoreError::Broken(found)) }
+                if found == "ok" { Ok(()) } else { Err(StoreError::Broken(found.replace('\n', " "))) }
             })
             .await
     }

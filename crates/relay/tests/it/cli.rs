@@ -1,20 +1,14 @@
 //! The program: what it prints, how it ends.
 
-use std::{
-    io::{BufRead, BufReader},
-    path::Path,
-    process::{Child, Command, Output, Stdio},
-};
+use std::{path::Path, process::Output};
 
 use serde_json::{Value, json};
 
-use crate::support::{open_url, request};
-
-fn program() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_sideband-relay"));
-    command.env_clear();
-    command
-}
+use crate::support::{
+    open_url,
+    process::{Served, fails, program},
+    request,
+};
 
 fn run(arguments: &[&str]) -> Output {
     program().args(arguments).output().unwrap()
@@ -27,65 +21,27 @@ fn admin(data_dir: &Path, arguments: &[&str]) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-/// Runs a command that fails with that code and one line.
-fn fails(code: i32, arguments: &[&str]) -> String {
-    let output = run(arguments);
-    assert_eq!(output.status.code(), Some(code), "{arguments:?}");
-    let line = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(line.lines().count(), 1, "{line}");
-    assert!(output.stdout.is_empty());
-    line
-}
-
-struct Served {
-    child: Child,
-    urls: Value,
-}
-
-impl Served {
-    fn start(arguments: &[&str]) -> Self {
-        let mut child = program().args(["serve", "--json"]).args(arguments).stdout(Stdio::piped()).spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        Self { child, urls: serde_json::from_str(&line).expect(&line) }
-    }
-
-    fn text(&self, name: &str) -> &str {
-        self.urls[name].as_str().unwrap()
-    }
-
-    fn signal(&self, signal: &str) {
-        assert!(Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap().success());
-    }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        // Already gone is fine.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 #[tokio::test]
 async fn serve_dev_prints_what_is_needed_and_ends_on_sigterm() {
-    let mut served = Served::start(&["--dev"]);
+    let served = Served::start(&["--dev"]);
     let names = ["relayUrl", "apiUrl", "daemonId", "apiKey", "accessToken", "adminToken"];
-    assert!(names.iter().all(|name| served.urls[name].is_string()), "{}", served.urls);
-    let authority = served.text("apiUrl").strip_prefix("http://").unwrap();
-    let reply = request(authority, "POST", "/api/trpc/daemon.renewToken", Some(served.text("apiKey")), "null").await;
+    for name in names {
+        assert!(!served.text(name).is_empty(), "{name}");
+    }
+    let reply =
+        request(served.authority(), "POST", "/api/trpc/daemon.renewToken", Some(served.text("apiKey")), "null").await;
     let token = reply.output()["presenceToken"].as_str().unwrap().to_owned();
-    let mut daemon = open_url(served.text("relayUrl"), &token).await.unwrap();
+    let mut daemon = open_url(served.relay_url(), &token).await.unwrap();
     served.signal("-TERM");
     daemon.expect_close(1012).await;
-    assert_eq!(served.child.wait().unwrap().code(), Some(0));
+    assert_eq!(served.wait().0.code(), Some(0));
 }
 
 #[test]
 fn serve_dev_ends_on_sigint_too() {
-    let mut served = Served::start(&["--dev", "--port", "0"]);
+    let served = Served::start(&["--dev", "--port", "0"]);
     served.signal("-INT");
-    assert_eq!(served.child.wait().unwrap().code(), Some(0));
+    assert_eq!(served.wait().0.code(), Some(0));
 }
 
 #[tokio::test]
@@ -95,11 +51,11 @@ async fn from_an_empty_directory_to_a_connected_daemon() {
     let served = Served::start(&["--listen", "127.0.0.1:0", "--data-dir", data_dir.to_str().unwrap()]);
     let daemon = admin(&data_dir, &["daemon", "add", "my-daemon"]);
     let user = admin(&data_dir, &["user", "add", "--daemon", "my-daemon"]);
-    let authority = served.text("apiUrl").strip_prefix("http://").unwrap();
+    let authority = served.authority();
     let key = daemon["apiKey"].as_str();
     let reply = request(authority, "POST", "/api/trpc/daemon.renewToken", key, "null").await;
     let token = reply.output()["presenceToken"].as_str().unwrap().to_owned();
-    let mut daemon = open_url(served.text("relayUrl"), &token).await.unwrap();
+    let mut daemon = open_url(served.relay_url(), &token).await.unwrap();
     daemon.expect_alive().await;
     let access = user["accessToken"].as_str();
     let body = json!({ "daemonId": "my-daemon" }).to_string();
@@ -156,24 +112,6 @@ fn commands_that_cannot_be_carried_out_fail_with_1() {
     ] {
         fails(1, &[arguments, &["--data-dir", path]].concat());
     }
-}
-
-#[test]
-fn an_unusable_start_fails_with_2_and_one_line() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
-    std::fs::write(path("bad.toml"), "data_dir = 'x'\nunknown = 1").unwrap();
-    std::fs::write(path("file"), "x").unwrap();
-    assert!(fails(2, &["serve"]).contains("data_dir is missing"));
-    assert!(fails(2, &["serve", "--config", &path("none.toml")]).contains("none.toml"));
-    assert!(fails(2, &["serve", "--config", &path("bad.toml")]).contains("unknown"));
-    assert!(fails(2, &["serve", "--data-dir", &path("file"), "--listen", "127.0.0.1:0"]).contains("file"));
-    assert!(fails(2, &["serve", "--data-dir", &path("d"), "--listen", "0.0.0.0:0"]).contains("relay_url"));
-    assert!(fails(2, &["serve", "--dev", "--data-dir", &path("d")]).contains("--dev"));
-    assert!(fails(2, &["daemon", "list"]).contains("data_dir is missing"));
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = taken.local_addr().unwrap().to_string();
-    assert!(fails(2, &["serve", "--data-dir", &path("d"), "--listen", &address]).contains(&address));
 }
 
 #[test]

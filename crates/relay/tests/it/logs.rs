@@ -1,14 +1,9 @@
 //! Log lines: structured, with the connection's number, and never with a secret.
 
-use std::{
-    io::Read,
-    process::{Command, Stdio},
-};
-
 use serde_json::{Value, json};
 use sideband_relay::Admin;
 
-use crate::support::{open_url, request};
+use crate::support::{open_url, process::Served, request};
 
 /// Runs a relay through a little of everything, and returns its log and the secrets it met.
 async fn log_of(format: &str) -> (String, Vec<String>) {
@@ -18,20 +13,12 @@ async fn log_of(format: &str) -> (String, Vec<String>) {
     let user = admin.add_user(None).await.unwrap();
     let admin_token = admin.set_admin_token().await.unwrap();
     let code = admin.add_code("d", 60).await.unwrap().code;
-    let mut child = Command::new(env!("CARGO_BIN_EXE_sideband-relay"))
-        .env_clear()
-        .args(["serve", "--json", "--listen", "127.0.0.1:0", "--data-dir"])
-        .arg(directory.path())
-        .args(["--set", "log.level=debug", "--set", &format!("log.format={format}")])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut line = String::new();
-    std::io::BufRead::read_line(&mut std::io::BufReader::new(child.stdout.take().unwrap()), &mut line).unwrap();
-    let urls: Value = serde_json::from_str(&line).unwrap();
-    let relay_url = urls["relayUrl"].as_str().unwrap();
-    let authority = relay_url.strip_prefix("ws://").unwrap();
+    let path = directory.path().to_str().unwrap();
+    let format = format!("log.format={format}");
+    let log = ["--set", "log.level=debug", "--set", &format];
+    let served = Served::start(&[&["--listen", "127.0.0.1:0", "--data-dir", path], &log[..]].concat());
+    let relay_url = served.relay_url();
+    let authority = served.authority();
     let mut secrets = vec![daemon.api_key.clone(), user.access_token.clone(), admin_token.clone(), code.clone()];
     let post = async |path: &str, bearer: &str, body: Value| {
         request(authority, "POST", path, Some(bearer), &body.to_string()).await.json()["result"]["data"].clone()
@@ -59,10 +46,9 @@ async fn log_of(format: &str) -> (String, Vec<String>) {
     daemon_peer.send(crate::support::frame(0x55, 1, b"payload-of-a-frame")).await;
     client.expect_eventual_close(1008).await;
     daemon_peer.expect_eventual_close(1008).await;
-    assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
-    let mut log = String::new();
-    child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
-    assert!(child.wait().unwrap().success());
+    served.signal("-TERM");
+    let (status, log) = served.wait();
+    assert!(status.success());
     (log, secrets)
 }
 

@@ -1,6 +1,7 @@
 //! The relay over real sockets: one module per behaviour, one test per row of the contract.
 
 mod admin;
+mod bad_start;
 mod cli;
 mod config;
 mod connection;
@@ -17,6 +18,7 @@ mod oidc;
 mod operations;
 mod pairing;
 mod roles;
+mod signals;
 mod slow;
 mod support;
 mod tls;

@@ -3,6 +3,7 @@
 
 mod http;
 pub(crate) mod issuer;
+pub(crate) mod process;
 mod token;
 
 use std::time::Duration;
