@@ -11,6 +11,7 @@ import * as secureRelay from "@sideband/cloud/secure-relay";
 import { atEnd } from "./support/ending.mjs";
 import { startClient, startPair } from "./support/peers.mjs";
 import { startRelay } from "./support/relay.mjs";
+import { collected } from "./support/wait.mjs";
 
 const require = createRequire(import.meta.url);
 let relay;
@@ -145,6 +146,40 @@ test("a rejected call's stack contains its caller, awaited or not, one in flight
   }
   await assert.rejects(wrong(), ({ stack }) => /wrong/.test(stack));
 });
+
+/** How 64 calls at once fail: the options of each, and what is done after they began. */
+const failures = {
+  rpc_error: { method: "missing" },
+  rpc_timeout: { options: () => ({ timeoutMs: 1 }) },
+  rpc_cancelled: {
+    options: ({ signal }) => ({ signal }),
+    then: (_pair, controller) => controller.abort(),
+  },
+  not_connected: { then: ({ server }) => server.close() },
+  peer_closed: { then: ({ peer }) => peer.disconnect() },
+};
+
+for (const [code, { method = "hang", options = () => undefined, then = () => {} }] of Object.entries(failures)) {
+  test(`64 calls that nobody awaits show their caller when they fail with ${code}`, async (t) => {
+    const pair = await startPair(t, relay, {
+      onConnection: (remote) => remote.rpc.handle("hang", () => new Promise(() => {})),
+    });
+    const controller = new AbortController();
+    function theCaller() {
+      const call = pair.peer.rpc.call(method, undefined, options(controller));
+      return call;
+    }
+    const failed = [];
+    for (let number = 0; number < 64; number++) theCaller().catch((error) => failed.push(error));
+    await then(pair, controller);
+    await collected(failed, 64);
+    for (const error of failed) {
+      assert.equal(error.code, code);
+      assert.ok(error.stack.startsWith(`${error.name}: ${error.message}\n    at `));
+      assert.match(error.stack, /theCaller.*errors\.test\.mjs/);
+    }
+  });
+}
 
 test("a closed peer's rejections contain their callers too", async (t) => {
   const { account, peer } = await startPair(t, relay);
