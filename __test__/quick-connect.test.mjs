@@ -1,6 +1,7 @@
 // Quick Connect: a code works once, and a connection made with one does not come back.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import vm from "node:vm";
 import { CloudApiError, PeerError, connect, createMemoryIdentityKeyStore } from "@sideband/cloud";
 import { atEnd } from "./support/ending.mjs";
 import { startDaemon } from "./support/peers.mjs";
@@ -42,6 +43,21 @@ test("a code connects once, however it is typed; a second use is fatal with 404"
   assert.ok(second.errors[0] instanceof CloudApiError);
   assert.equal(second.errors[0].status, 404);
   assert.ok(!second.errors[0].stack.includes(code), "a code is a credential");
+});
+
+test("the url's page shows the code, which it has from the fragment", async (t) => {
+  const { server } = await startDaemon(t, relay);
+  const { code, url } = await server.createQuickConnect();
+  const page = await (await fetch(url)).text();
+  assert.ok(!page.includes(code));
+  const [, script] = /<script>(.*)<\/script>/s.exec(page);
+  const places = page.match(/ data-code>/g).map(() => ({ textContent: "" }));
+  const document = { querySelectorAll: (selector) => (selector === "[data-code]" ? places : []) };
+  const open = (address) => vm.runInNewContext(script, { document, location: new URL(address), addEventListener() {} });
+  open(`${url.split("#")[0]}#<b>not-a-code`);
+  assert.deepEqual(places, [{ textContent: "" }, { textContent: "" }]);
+  open(url);
+  assert.deepEqual(places, [{ textContent: code }, { textContent: code }]);
 });
 
 test("a code redeemed while the daemon is offline is fatal with 409", async (t) => {

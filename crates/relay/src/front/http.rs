@@ -58,6 +58,7 @@ fn endpoint(path: &str) -> &'static str {
         "/api/trpc/quickConnect.create" => "quickConnect.create",
         "/api/trpc/quickConnect.redeem" => "quickConnect.redeem",
         "/.well-known/jwks.json" => "jwks",
+        "/quick-connect" => "quick-connect",
         "/healthz" => "healthz",
         "/readyz" => "readyz",
         "/metrics" => "metrics",
@@ -101,6 +102,9 @@ async fn route(
         let five_minutes = header::HeaderValue::from_static("public, max-age=300");
         answer.headers_mut().insert(header::CACHE_CONTROL, five_minutes);
         return Ok(answer);
+    }
+    if path == "/quick-connect" && (get || request.method() == Method::HEAD) && front.control.is_some() {
+        return Ok(control::quick_connect_page(&front.api_url));
     }
     Err(ApiError::not_found("nothing is here"))
 }

@@ -1,10 +1,13 @@
 //! The four procedures and the key set (section 7).
 
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use base64::{
+    Engine as _,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
 use serde_json::{Value, json};
 use sideband_protocol::sbrp::{ControlCode, SessionId};
 
-use crate::support::{Reply, TestRelay, exchange};
+use crate::support::{Reply, TestRelay, exchange, request};
 
 async fn call(relay: &TestRelay, procedure: &str, bearer: Option<&str>, input: &Value) -> Reply {
     relay.post(&format!("/api/trpc/{procedure}"), bearer, &input.to_string()).await
@@ -109,7 +112,7 @@ async fn quick_connect_from_code_to_session() {
     let groups: Vec<&str> = code.split('-').collect();
     assert!(groups.len() == 3 && groups.iter().all(|it| it.len() == 4), "{code}");
     assert!(code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-'), "{code}");
-    assert!(text(&output, "url").contains(code));
+    assert_eq!(text(&output, "url"), format!("{}/quick-connect#{code}", relay.relay.api_url()));
     let expires = text(&output, "expiresAt");
     assert!(expires.len() == 24 && expires.ends_with('Z') && expires.as_bytes()[10] == b'T', "{expires}");
     let output = call(&relay, "quickConnect.redeem", None, &json!({ "code": code })).await.output();
@@ -118,6 +121,46 @@ async fn quick_connect_from_code_to_session() {
     let session = SessionId::from_base64url(text(&payload(text(&output, "token")), "sid")).unwrap();
     let peer = relay.open(text(&output, "token")).await.unwrap();
     exchange(&mut daemon, &mut crate::support::Client { peer, session }).await;
+}
+
+#[tokio::test]
+async fn the_page_behind_a_codes_url_knows_no_code_and_loads_nothing() {
+    let relay = TestRelay::start().await;
+    let reply = relay.get("/quick-connect", None).await;
+    assert_eq!(reply.status, 200);
+    let head = reply.head.to_lowercase();
+    for header in [
+        "content-type: text/html; charset=utf-8",
+        "cache-control: no-store",
+        "referrer-policy: no-referrer",
+        "x-content-type-options: nosniff",
+    ] {
+        assert!(head.contains(&format!("\n{header}\r")), "{header} is not in {head}");
+    }
+    let policy = reply.head.lines().find_map(|line| line.strip_prefix("content-security-policy: ")).unwrap();
+    for rule in ["default-src 'none'", "base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'"] {
+        assert!(policy.contains(rule), "{policy}");
+    }
+    assert!(!policy.contains("unsafe") && !policy.contains("http"), "{policy}");
+    // What is in the page is what the policy lets run, and nothing else is.
+    for (tag, rule) in [("style", "style-src"), ("script", "script-src")] {
+        let (before, rest) = reply.body.split_once(&format!("<{tag}>")).unwrap();
+        let (part, after) = rest.split_once(&format!("</{tag}>")).unwrap();
+        assert!(!before.contains(&format!("<{tag}")) && !after.contains(&format!("<{tag}")));
+        let digest = STANDARD.encode(ring::digest::digest(&ring::digest::SHA256, part.as_bytes()));
+        assert!(policy.contains(&format!("{rule} 'sha256-{digest}'")), "{policy}");
+    }
+    assert!(!reply.body.contains("src=") && !reply.body.contains("href="), "{}", reply.body);
+    assert!(reply.body.contains(&format!("apiUrl: \"{}\"", relay.relay.api_url())), "{}", reply.body);
+    // Looking at it uses nothing up, and another code's is the same.
+    let _daemon = relay.daemon().await;
+    let code = code(&relay).await;
+    assert_eq!(relay.get("/quick-connect", None).await.body, reply.body);
+    assert_eq!(call(&relay, "quickConnect.redeem", None, &json!({ "code": code })).await.status, 200);
+    let head = request(relay.authority(), "HEAD", "/quick-connect", None, "").await;
+    assert_eq!((head.status, head.body.as_str()), (200, ""));
+    assert_eq!(relay.post("/quick-connect", None, "").await.status, 404);
+    assert_eq!(relay.get(&format!("/quick-connect/{code}"), None).await.status, 404);
 }
 
 #[tokio::test]

@@ -37,6 +37,14 @@ async fn log_of(format: &str) -> (String, Vec<String>) {
     assert_eq!(open_url(relay_url, &bad).await.err(), Some(401));
     post("/api/trpc/daemon.renewToken", "sbnd_dak_wrong-and-secret", Value::Null).await;
     post("/api/trpc/quickConnect.redeem", "", json!({ "code": "zzzz-zzzz-zzzz" })).await;
+    // What a browser does, and what somebody does who takes the "#" away.
+    let created = post("/api/trpc/quickConnect.create", &daemon.api_key, json!({})).await;
+    let (page, fragment) = created["url"].as_str().unwrap().split_once('#').unwrap();
+    let path = page.strip_prefix("http://").unwrap().strip_prefix(authority).unwrap();
+    assert_eq!(request(authority, "GET", path, None, "").await.status, 200);
+    assert_eq!(request(authority, "GET", &format!("{path}/{fragment}"), None, "").await.status, 404);
+    assert_eq!(request(authority, "GET", &format!("{path}?{fragment}"), None, "").await.status, 200);
+    secrets.push(fragment.to_owned());
     request(authority, "GET", "/admin/sessions", Some(&admin_token), "").await;
     request(authority, "GET", "/admin/sessions", Some("guessed-admin-token"), "").await;
     secrets.extend(

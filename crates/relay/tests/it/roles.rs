@@ -75,6 +75,14 @@ impl Apart {
 }
 
 #[tokio::test]
+async fn the_page_about_quick_connect_is_the_control_planes() {
+    let Apart { control, relay, _data } = apart().await;
+    let (control, relay) = (control.api_url().strip_prefix("http://"), relay.relay_url().strip_prefix("ws://"));
+    assert_eq!(request(control.unwrap(), "GET", "/quick-connect", None, "").await.status, 200);
+    assert_eq!(request(relay.unwrap(), "GET", "/quick-connect", None, "").await.status, 404);
+}
+
+#[tokio::test]
 async fn a_call_through_a_relay_apart_from_its_control_plane() {
     let world = apart().await;
     let daemon = world.control.admin().add_daemon(Some("d"), None).await.unwrap();
