@@ -8,7 +8,7 @@ import { atEnd } from "./support/ending.mjs";
 import { startDaemon } from "./support/peers.mjs";
 import { startRelay } from "./support/relay.mjs";
 import { createSession } from "./support/sessions.mjs";
-import { collected } from "./support/wait.mjs";
+import { collected, deferred } from "./support/wait.mjs";
 
 let relay;
 before(async () => (relay = await startRelay()));
@@ -59,7 +59,7 @@ test('with "pause", calls and events wait for connect(), in order', async (t) =>
 test("waiting calls time out, can be aborted, and overflow", async (t) => {
   const { peer, seen } = await startIdle(t, {
     connectionPolicy: { onDisconnect: "pause" },
-    rpcPolicy: { disconnectBufferLimitBytes: 100 },
+    rpcPolicy: { disconnectBufferLimitBytes: 200 },
   });
   await assert.rejects(peer.rpc.call("call", 1, { timeoutMs: 5 }), { code: "rpc_timeout", name: "RpcPeerError" });
   const controller = new AbortController();
@@ -98,15 +98,80 @@ test("closed before connect(): waiting calls reject peer_closed", async (t) => {
   await rejected;
 });
 
-test("a waiting call whose message turns out too large fails by itself", async (t) => {
+test("what is taken before connect() is sent after it: both count the same bytes", async (t) => {
+  const { account } = await startDaemon(t, relay, {
+    onConnection: (remote) => void remote.rpc.handle("ping", () => "pong"),
+  });
+  const { relayUrl, token } = await createSession(relay, account);
+  const asked = deferred();
+  const negotiator = relayClientNegotiator({
+    daemonId: account.daemonId,
+    sessionToken: () => asked.promise,
+    identityKeyStore: createMemoryIdentityKeyStore(),
+    trustPolicy: "auto",
+  });
+  const connectionPolicy = { onDisconnect: "pause" };
+  const rpcPolicy = { disconnectBufferLimitBytes: 1_000 };
+  const peer = createPeer({ endpoint: relayUrl, negotiator, connectionPolicy, rpcPolicy });
+  atEnd(t, () => peer.disconnect());
+  const failed = [];
+  const taken = [];
+  const calls = Array.from({ length: 100 }, () =>
+    peer.rpc.tryCall("ping").then(({ ok, error }) => (ok ? taken : failed).push(error?.code)),
+  );
+  await assert.rejects(peer.rpc.call("ping"), { code: "buffer_overflow" });
+  const before = [...failed];
+  const running = peer.connect();
+  // Behind what came from before: now it is the addon that counts, and there is no more room for one of these.
+  await assert.rejects(peer.rpc.call("ping"), { code: "buffer_overflow" });
+  asked.resolve(token);
+  await running;
+  await Promise.all(calls);
+  assert.ok(taken.length > 0 && before.every((code) => code === "buffer_overflow"));
+  assert.deepEqual(failed, before);
+});
+
+test("a message that can never be sent is refused at once, and takes nothing's place", async (t) => {
+  const { peer, seen } = await startIdle(t, {
+    connectionPolicy: { onDisconnect: "pause" },
+    eventPolicy: { maxBufferedEvents: 1 },
+  });
+  const nested = (levels) => JSON.parse("[".repeat(levels) + "]".repeat(levels));
+  peer.events.emit("e", "kept");
+  const kept = peer.rpc.call("call", "kept");
+  for (const [value, expected] of [
+    ["x".repeat(65_508), { name: "PeerError", code: "message_too_large" }],
+    [nested(129), { name: "TypeError" }],
+    [{ "\"[": [nested(127)] }, { name: "TypeError" }],
+  ]) {
+    await assert.rejects(peer.rpc.call("call", value), expected);
+    assert.throws(() => peer.events.emit("e", value), expected);
+  }
+  const deep = peer.rpc.call("call", [...nested(128), '[[\\"'.repeat(200)]);
+  await peer.connect();
+  assert.equal(await kept, "kept");
+  await deep;
+  assert.deepEqual(seen.slice(0, 2), ["kept", "kept"]);
+});
+
+test("the largest message is as large before connect() as after it", async (t) => {
   const { peer } = await startIdle(t, {
     connectionPolicy: { onDisconnect: "pause" },
-    rpcPolicy: { disconnectBufferLimitBytes: 1_000_000 },
+    rpcPolicy: { disconnectBufferLimitBytes: 10_000_000 },
   });
-  const large = peer.rpc.call("call", "x".repeat(70_000));
-  const rejected = assert.rejects(large, { code: "message_too_large" });
-  const small = peer.rpc.call("call", 1);
+  const refuses = (size) => {
+    try {
+      peer.events.emit("e", "é\u0001".repeat(100) + "x".repeat(size));
+      return false;
+    } catch (error) {
+      assert.equal(error.code, "message_too_large");
+      return true;
+    }
+  };
+  const firstRefused = () => Array.from({ length: 1_000 }, (_, index) => 64_500 + index).find(refuses);
+  const before = firstRefused();
   await peer.connect();
-  await rejected;
-  assert.equal(await small, 1);
+  assert.equal(firstRefused(), before);
+  const longest = 65_508 - '"xcall"'.length - 80;
+  await assert.rejects(peer.rpc.call("call", "x".repeat(longest)), { code: "message_too_large" });
 });

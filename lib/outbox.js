@@ -2,6 +2,8 @@
 // What a peer is given to send before its first `connect()`: by policy it waits, as it would for a reconnect.
 
 const { PeerError, PeerErrorCode, RpcPeerError } = require("./errors.js");
+const { notificationBytes, requestBytes, sendable } = require("./message.js");
+const { Status, statusError } = require("./status.js");
 
 class Outbox {
   #core;
@@ -15,10 +17,12 @@ class Outbox {
     this.#policies = policies;
   }
 
+  /** What is taken here, the addon takes too: it counts the same bytes against the same limit. */
   addCall(id, method, text, timeoutMs) {
     const { onDisconnect, disconnectBufferLimitBytes } = this.#policies;
+    const bytes = requestBytes(method, text);
+    throwUnlessOk(sendable(bytes, text), "params");
     if (onDisconnect === "fail") throw new PeerError(PeerErrorCode.NotConnected, "the peer is not connected");
-    const bytes = Buffer.byteLength(method) + (text === undefined ? 0 : Buffer.byteLength(text));
     if (this.#bytes + bytes > disconnectBufferLimitBytes) {
       throw new PeerError(PeerErrorCode.BufferOverflow, "the buffer for calls that wait for a connection is full");
     }
@@ -44,6 +48,7 @@ class Outbox {
 
   addEvent(name, text) {
     const { maxBufferedEvents } = this.#policies;
+    throwUnlessOk(sendable(notificationBytes(name, text), text), "data");
     if (maxBufferedEvents === 0) return;
     if (this.#events === maxBufferedEvents) {
       this.#items.splice(
@@ -72,6 +77,10 @@ class Outbox {
     this.#bytes = 0;
     this.#events = 0;
   }
+}
+
+function throwUnlessOk(status, what) {
+  if (status !== Status.Ok) throw statusError(status, what);
 }
 
 module.exports = { Outbox };

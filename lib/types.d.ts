@@ -171,7 +171,7 @@ export type AcceptedPeer = ConnectedPeer;
 
 /** A listening daemon. */
 export interface PeerServer {
-  /** Where it listens, or the relay it dialled. */
+  /** Where it listens, or the relay it dialled, as it was given but for a query. */
   readonly address: string;
   /** The connected clients by peer id. */
   readonly connections: ReadonlyMap<string, ConnectedPeer>;
@@ -195,7 +195,7 @@ export interface ConnectionPolicy {
 export interface RpcPolicy {
   /** Milliseconds. Default 10,000. */
   defaultTimeoutMs?: number | undefined;
-  /** How much may wait for a connection, with `onDisconnect: "pause"`. Default 65,536. */
+  /** Bytes of calls, their envelopes included, that may wait with `onDisconnect: "pause"`. Default 65,536. */
   disconnectBufferLimitBytes?: number | undefined;
 }
 
