@@ -93,6 +93,7 @@ export interface ListenOptions {
 /** What `listen` gives. */
 export interface CloudServer extends PeerServer {
   readonly daemonId: string;
+  /** As it was given, but for a query. */
   readonly relayUrl: string;
   /** A code with which a client connects once, without an account. It lives 1 to 300 seconds. */
   createQuickConnect(options?: { ttlSeconds?: number | undefined }): Promise<QuickConnectCode>;

@@ -41,13 +41,20 @@ async function startApi(t, answer) {
 test("a server knows its daemon id, relay and address", async (t) => {
   const { server, account } = await startDaemon(t, relay);
   assert.equal(server.daemonId, account.daemonId);
-  assert.equal(new URL(server.relayUrl).host, new URL(relay.relayUrl).host);
-  assert.equal(typeof server.address, "string");
+  assert.equal(server.relayUrl, relay.relayUrl);
+  assert.equal(server.address, relay.relayUrl);
   assert.equal(server.connections.size, 0);
   await server.close();
   const { server: named } = await startDaemon(t, relay, { account, daemonId: account.daemonId });
   assert.equal(named.daemonId, account.daemonId);
   for (const shown of [server.relayUrl, server.address]) assert.ok(!shown.includes("token"));
+});
+
+test("relayUrl reads as it was given, and shows nothing of its query", async (t) => {
+  for (const more of ["/", "?token=secret", "/?region=eu"]) {
+    const { server } = await startDaemon(t, relay, { relayUrl: `${relay.relayUrl}${more}` });
+    assert.equal(server.relayUrl, `${relay.relayUrl}/`);
+  }
 });
 
 test("a daemon id that is not the key's rejects with CloudApiError 400", async () => {

@@ -92,4 +92,7 @@ test("a life outside 1 to 300 seconds is refused with 400", async (t) => {
     await assert.rejects(server.createQuickConnect({ ttlSeconds }), { name: "CloudApiError", status: 400 });
   }
   await assert.rejects(server.createQuickConnect({ ttlSeconds: "60" }), { name: "TypeError", message: /ttlSeconds/ });
+  for (const options of [null, 60, "60"]) {
+    await assert.rejects(server.createQuickConnect(options), { name: "TypeError", message: /options/ });
+  }
 });

@@ -8,6 +8,7 @@ const { ConnectedCore } = require("./connected-peer.js");
 const { boundary, register, unregister } = require("./dispatch.js");
 const { CloudApiError, errorFrom, PeerError, PeerErrorCode } = require("./errors.js");
 const { KeepAlive } = require("./keepalive.js");
+const { optionsObject } = require("./options.js");
 const { isThenable, report } = require("./report.js");
 
 /** How long a Quick Connect code may live, in seconds. */
@@ -87,13 +88,22 @@ class ServerCore {
   onListening(text) {
     if (this.state === "closed") return;
     this.state = "listening";
-    this.info = JSON.parse(text);
+    this.info = this.#shown(JSON.parse(text));
     this.#start.resolve();
     // The code behind `await listen()` has its turn before the first connection is shown.
     setImmediate(() => {
       this.#open = true;
       for (const core of this.#early.splice(0)) this.#introduce(core);
     });
+  }
+
+  /** The relay's URL reads as the program wrote it (no slash at the end, say), unless that has a query: a token, maybe. */
+  #shown({ address, relayUrl, ...info }) {
+    const { plan } = this.#setup;
+    const given = plan.relayUrl ?? plan.endpoint;
+    const { href } = new URL(given);
+    const asGiven = (url) => (url === href ? given : url);
+    return { ...info, address: asGiven(address), relayUrl: asGiven(relayUrl) };
   }
 
   onListenFailed(text) {
@@ -201,8 +211,8 @@ class ServerCore {
 }
 
 /** What the API would answer, without asking it. */
-function codeLifetime(options) {
-  const ttlSeconds = options?.ttlSeconds;
+function codeLifetime(options = {}) {
+  const { ttlSeconds } = optionsObject(options, "createQuickConnect");
   if (ttlSeconds === undefined) return undefined;
   if (typeof ttlSeconds !== "number") throw new TypeError("ttlSeconds must be a number");
   if (!Number.isInteger(ttlSeconds) || ttlSeconds < 1 || ttlSeconds > LONGEST_CODE_TTL) {
