@@ -24,6 +24,10 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<String>,
 
+    /// What to run: all, relay or control
+    #[arg(long)]
+    pub(crate) role: Option<String>,
+
     /// Address and port to listen on
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) listen: Option<String>,
@@ -56,11 +60,12 @@ pub(crate) struct Settings {
 impl Settings {
     /// Whether anything was given that a relay for development does not take.
     pub(crate) fn is_empty(&self) -> bool {
-        let Self { config, data_dir, listen, relay_url, api_url, tls_certificate, tls_key, allow_plain, set } = self;
+        let Self { config, data_dir, role, listen, relay_url, api_url, tls_certificate, tls_key, allow_plain, set } =
+            self;
         config.is_none()
             && set.is_empty()
             && !allow_plain
-            && [data_dir, listen, relay_url, api_url, tls_certificate, tls_key].iter().all(|flag| flag.is_none())
+            && [data_dir, role, listen, relay_url, api_url, tls_certificate, tls_key].iter().all(|flag| flag.is_none())
     }
 
     fn sources(&self) -> Result<Vec<Source>, ConfigError> {
@@ -72,6 +77,7 @@ impl Settings {
         sources.push(environment(variables)?);
         let mut flags = Source::flags([
             ("data_dir", self.data_dir.clone()),
+            ("role", self.role.clone()),
             ("listen", self.listen.clone()),
             ("relay_url", self.relay_url.clone()),
             ("api_url", self.api_url.clone()),

@@ -76,7 +76,9 @@ fn contradictory_settings() {
     assert!(serve(&["--listen", "192.0.2.1:80"]).contains("allow_plain"));
     let tls = ["--tls-certificate", "x", "--tls-key", "x", "--allow-plain"];
     assert!(serve(&tls).contains("tls and allow_plain contradict each other"));
-    assert!(serve(&["--set", "role=relay", "--set", "control.url=https://x"]).contains("data_dir makes no sense"));
+    assert!(serve(&["--role", "relay", "--set", "control.url=https://x"]).contains("data_dir makes no sense"));
+    assert!(serve(&["--role", "control"]).contains("relay_url is missing"));
+    assert!(serve(&["--role", "both"]).contains("both"));
     let secret = format!("shared_secret={}", "s".repeat(32));
     assert!(serve(&["--set", &secret]).contains("shared_secret makes no sense"));
     assert!(serve(&["--set", &secret, "--set", "shared_secret_file=x"]).contains("contradict each other"));

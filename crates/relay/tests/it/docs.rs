@@ -8,7 +8,7 @@ use sideband_relay::{
     config::{Config, read_file},
 };
 
-use crate::support::TestRelay;
+use crate::support::{TestRelay, process::program};
 
 fn page(name: &str) -> PathBuf {
     [env!("CARGO_MANIFEST_DIR"), "../../docs/relay", name].iter().collect()
@@ -84,4 +84,34 @@ fn the_table_of_settings_is_the_codes() {
     assert!(all.remove("limits") && all.insert("limits.…".to_owned()));
     let documented = first_column(&fs::read_to_string(page("configuration.md")).unwrap(), "| key |");
     assert_eq!(documented, all);
+}
+
+/// Every command below this one, with its flags.
+fn commands(path: &[&str], found: &mut Vec<(String, Vec<String>)>) {
+    let help = program().args(path).arg("--help").output().unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    let below = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
+    let below: Vec<_> = below.map(|line| line.split_whitespace().next().unwrap()).filter(|it| *it != "help").collect();
+    for command in &below {
+        commands(&[path, &[command]].concat(), found);
+    }
+    if below.is_empty() {
+        let flags = help.lines().filter_map(|line| line.trim_start().strip_prefix("--")?.split_whitespace().next());
+        found.push((path.join(" "), flags.map(|flag| format!("--{flag}")).collect()));
+    }
+}
+
+#[test]
+fn every_command_and_flag_is_documented() {
+    let pages = ["configuration.md", "install.md", "operations.md"];
+    let text: String = pages.iter().map(|name| fs::read_to_string(page(name)).unwrap()).collect();
+    let mut found = Vec::new();
+    commands(&[], &mut found);
+    assert!(found.len() > 10, "{found:?}");
+    for (command, flags) in found {
+        assert!(text.contains(&command), "{command}");
+        for flag in flags {
+            assert!(text.contains(&flag), "{flag} of {command}");
+        }
+    }
 }
