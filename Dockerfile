@@ -2,6 +2,7 @@
 #   docker build -t sideband-relay .
 #   docker run -v sideband:/data -p 443:8443 … : see docs/relay/install.md
 
+# It has the C compiler that SQLite, ring and mimalloc need.
 FROM rust:1-alpine AS build
 RUN apk add --no-cache ca-certificates musl-dev
 WORKDIR /source
