@@ -23,13 +23,18 @@ class ConnectedCore extends PeerCore {
     if (state === "closed") this.#onLeft(this);
   }
 
+  /** A client that leaves is no error; what ends its session otherwise (a forged frame, say) is told like any other. */
+  onEnded(error) {
+    super.onEnded(error);
+    this.reportError(error);
+  }
+
   /** Its client sends more than waits for `onConnection`: the session ends, told once here and to the client by the addon. */
   #overflow(limit) {
     const why = `the peer was closed: more than ${limit} messages waited for onConnection`;
     const error = new PeerError(PeerErrorCode.BufferOverflow, why);
     this.end(error);
     boundary().giveUpPeer(this.handle);
-    this.reportError(error);
   }
 
   /** `onConnection` is done: what waited for it goes its way, and nothing waits any more. */

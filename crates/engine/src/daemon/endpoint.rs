@@ -232,7 +232,6 @@ impl DaemonEndpoint {
     fn contained(&mut self, id: SessionId, work: impl FnOnce(&mut Self)) {
         if catch_unwind(AssertUnwindSafe(|| work(self))).is_err() {
             let error = Error::Internal("a session's work panicked".into());
-            self.unhandled(&error);
             self.fail(id, &error);
         }
     }
