@@ -13,6 +13,10 @@ use super::Failure;
 /// The variable that names the configuration file; the other ones are settings.
 const CONFIG_VARIABLE: &str = "SIDEBAND_RELAY_CONFIG";
 
+/// But this one: where the relay is, as this repository's programs are told. Whoever tries the relay
+/// has it in the shell.
+const PROGRAMS_VARIABLE: &str = "SIDEBAND_RELAY_URL";
+
 /// Flags over environment over file. Keys are those of the file.
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct Settings {
@@ -73,7 +77,8 @@ impl Settings {
         if let Some(path) = &self.config {
             sources.push(read_file(path)?);
         }
-        let variables = std::env::vars_os().filter(|(name, _)| name != CONFIG_VARIABLE);
+        let variables = std::env::vars_os();
+        let variables = variables.filter(|(name, _)| name != CONFIG_VARIABLE && name != PROGRAMS_VARIABLE);
         sources.push(environment(variables)?);
         let mut flags = Source::flags([
             ("data_dir", self.data_dir.clone()),
