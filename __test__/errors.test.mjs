@@ -165,12 +165,12 @@ for (const [code, { method = "hang", options = () => undefined, then = () => {} 
       onConnection: (remote) => remote.rpc.handle("hang", () => new Promise(() => {})),
     });
     const controller = new AbortController();
+    const failed = [];
     function theCaller() {
       const call = pair.peer.rpc.call(method, undefined, options(controller));
-      return call;
+      call.catch((error) => failed.push(error));
     }
-    const failed = [];
-    for (let number = 0; number < 64; number++) theCaller().catch((error) => failed.push(error));
+    for (let number = 0; number < 64; number++) theCaller();
     await then(pair, controller);
     await collected(failed, 64);
     for (const error of failed) {

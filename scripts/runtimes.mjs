@@ -30,8 +30,9 @@ const OTHERS = {
 /** Suites that start no programs with Node's own options, and build nothing. */
 const PORTABLE = [
   ...["calls", "copies", "direct", "errors", "events", "hold", "identity", "idle", "lifecycle", "listen", "options"],
-  ...["order", "pause", "quick-connect", "reconnect", "self-hosted", "stores", "trust"],
-  ...["process-blocked", "process-callbacks", "process-environments", "process-panics", "process-unanswered"],
+  ...["order", "pause", "quick-connect", "reconnect", "self-hosted", "stores", "tls", "trust"],
+  ...["process-blocked", "process-callbacks", "process-environments", "process-exit", "process-panics"],
+  "process-unanswered",
 ];
 
 /** How the smoke program may end, and with which code. */
