@@ -180,6 +180,8 @@ impl Pair {
 pub(crate) struct Daemon {
     pub(crate) id: Arc<str>,
     pub(super) link: RefCell<Option<Rc<Link>>>,
+    /// When the token of its latest connection was issued, in seconds since 1970.
+    pub(super) issued_at: Cell<u64>,
     pub(super) pairs: RefCell<HashMap<SessionId, Rc<Pair>>>,
     /// A task waits for the next of its pairs' deadlines.
     pub(super) waited_for: Cell<bool>,
@@ -192,6 +194,7 @@ impl Daemon {
         Self {
             id: Arc::clone(id),
             link: RefCell::default(),
+            issued_at: Cell::new(0),
             pairs: RefCell::default(),
             waited_for: Cell::new(false),
             deadlines_changed: Notify::new(),

@@ -151,7 +151,7 @@ impl Shard {
         let limits = self.context.limits();
         let (link, endpoint, gate) = match new.arrival {
             Arrival::Daemon { resume, online } => {
-                let (link, endpoint) = self.daemon_arrives(&daemon_id, resume, online, now);
+                let (link, endpoint) = self.daemon_arrives(&daemon_id, new.issued_at, resume, online, now);
                 (link, endpoint, Gate::of_daemon(&limits, now))
             }
             Arrival::Client { user, lease, daemon_known } => {
@@ -209,12 +209,14 @@ impl Shard {
     fn daemon_arrives(
         self: &Rc<Self>,
         id: &Arc<str>,
+        issued_at: u64,
         resume: bool,
         online: Online,
         now: Instant,
     ) -> (Rc<Link>, Endpoint) {
         let link = self.new_link(self.context.limits().daemon_queue_bytes);
         let daemon = self.pairing.daemon_connects(id, resume, Rc::clone(&link), now);
+        daemon.issued_at.set(issued_at);
         self.wait_for_deadlines(&daemon);
         let endpoint = Endpoint::Daemon { daemon, _online: online };
         (link, endpoint)
@@ -302,9 +304,11 @@ impl Shard {
                     shut_out(&daemon, now);
                 }
             }
-            // Whoever has the new key resumes the sessions.
+            // Whoever has the new key resumes the sessions, and may be here already.
             Revoked::Key(id) => {
-                if let Some(daemon) = self.pairing.daemon(id) {
+                if let Some(daemon) = self.pairing.daemon(id)
+                    && daemon.issued_at.get() <= revocation.at
+                {
                     shut_out(&daemon, now);
                 }
             }

@@ -130,6 +130,25 @@ async fn rotating_a_daemons_key_shuts_out_the_old_one_and_keeps_the_sessions() {
 }
 
 #[tokio::test]
+async fn a_daemon_that_is_back_with_its_new_key_before_the_old_ones_end_is_noticed_stays() {
+    let directory = tempfile::tempdir().unwrap();
+    let relay = start(directory.path()).await;
+    let admin = Admin::open(directory.path()).unwrap();
+    let World { mut daemon, .. } = world(&relay, &admin).await;
+    let token = admin.set_admin_token().await.unwrap();
+    let new = admin.rotate_daemon_key("d").await.unwrap();
+    // At once: the relay looks for what was revoked a few times a second.
+    let mut back = open(&relay, &presence(&relay, &new.api_key).await.unwrap()).await.unwrap();
+    let authority = relay.relay_url().strip_prefix("ws://").unwrap();
+    while !request(authority, "GET", "/metrics", Some(&token), "").await.body.contains("revocations_total 1") {
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    back.expect_alive().await;
+    // Replaced, or shut out a moment before.
+    while daemon.message_or_close().await.is_none() {}
+}
+
+#[tokio::test]
 async fn revoking_a_user_cuts_the_users_clients_within_a_second() {
     let directory = tempfile::tempdir().unwrap();
     let relay = start(directory.path()).await;
