@@ -24,6 +24,7 @@ use tokio::{
 use super::{
     Front,
     admission::{InAll, OfAddress, Refused},
+    held::Held,
     http,
     io::{Io, Socket},
     upgrade::Slot,
@@ -214,7 +215,7 @@ async fn serve_http(front: Arc<Front>, io: Io, visitor: Visitor, slot: Slot) -> 
         .header_read_timeout(front.limits.get().header_time)
         .max_buf_size(MAX_HEADER)
         .half_close(false)
-        .serve_connection(TokioIo::new(io), service)
+        .serve_connection(TokioIo::new(Held::new(io, slot.clone())), service)
         .without_shutdown();
     let parts =
         tokio::time::timeout(MAX_HTTP_TIME, served).await.map_err(|_| io::ErrorKind::TimedOut)?.map_err(|error| {
@@ -224,12 +225,13 @@ async fn serve_http(front: Arc<Front>, io: Io, visitor: Visitor, slot: Slot) -> 
             }
             io::Error::other(error)
         })?;
+    let (io, head) = parts.io.into_inner().into_parts();
     if let Some(accepted) = slot.take() {
         let shard = front.shard(&accepted.daemon_id).clone();
-        let io = parts.io.into_inner().detach()?;
-        shard.send(Command::Connect(Box::new(accepted.connected(io, parts.read_buf, &visitor))));
+        let new = accepted.connected(io.detach()?, head, parts.read_buf, &visitor);
+        shard.send(Command::Connect(Box::new(new)));
         return Ok(());
     }
-    let hung_up = hang_up(parts.io.into_inner());
+    let hung_up = hang_up(io);
     tokio::time::timeout(HANG_UP_TIME, hung_up).await.unwrap_or(Ok(()))
 }

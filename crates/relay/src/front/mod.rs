@@ -5,6 +5,7 @@ mod address;
 mod admission;
 mod changes;
 mod health;
+mod held;
 mod http;
 pub(crate) mod io;
 mod tls;

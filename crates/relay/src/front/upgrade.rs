@@ -22,7 +22,7 @@ use crate::{
     token::{Claims, Refusal, Role, Unverified},
 };
 
-/// A connection that was let in and whose 101 is on its way.
+/// A connection that was let in and whose 101 is being written.
 pub(crate) struct Accepted {
     pub(crate) daemon_id: Arc<str>,
     issued_at: u64,
@@ -33,9 +33,10 @@ pub(crate) struct Accepted {
 
 impl Accepted {
     /// The WebSocket, once its bytes are at hand.
-    pub(crate) fn connected(self, io: DetachedIo, read: Bytes, visitor: &Visitor) -> NewConnection {
+    pub(crate) fn connected(self, io: DetachedIo, head: Bytes, read: Bytes, visitor: &Visitor) -> NewConnection {
         NewConnection {
             io,
+            head,
             read: read.into(),
             number: visitor.number,
             address: self.address,
@@ -71,6 +72,11 @@ impl Slot {
 
     pub(crate) fn take(&self) -> Option<Accepted> {
         self.state().accepted.take()
+    }
+
+    /// Whether the connection becomes a WebSocket.
+    pub(crate) fn has_accepted(&self) -> bool {
+        self.state().accepted.is_some()
     }
 
     /// Whether the connection itself was counted as some address's.

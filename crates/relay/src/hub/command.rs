@@ -2,6 +2,7 @@
 
 use std::{net::IpAddr, sync::Arc, time::Instant};
 
+use bytes::Bytes;
 use sideband_protocol::sbrp::SessionId;
 use tokio::sync::{mpsc, oneshot};
 
@@ -35,9 +36,12 @@ impl Arrival {
     }
 }
 
-/// A WebSocket whose handshake is done.
+/// A WebSocket whose handshake is done but for the answer.
 pub(crate) struct NewConnection {
     pub(crate) io: DetachedIo,
+    /// The answer. It goes out when the shard knows the connection, so that whoever has read it is
+    /// known, too: a daemon's frame for a client that is open finds its session.
+    pub(crate) head: Bytes,
     /// What came behind the handshake already.
     pub(crate) read: Vec<u8>,
     /// Its number in the log.

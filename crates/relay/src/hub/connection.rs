@@ -202,9 +202,9 @@ impl Connection {
                 self.oldest.get_or_insert(at);
                 self.socket.get_mut().push(frame);
             }
-            let Some(oldest) = self.oldest else {
+            if self.socket.get_ref().len() == 0 && self.oldest.is_none() {
                 return Poll::Ready(Ok(()));
-            };
+            }
             // The library may be in the middle of a pong.
             let written = if self.socket.get_ref().library_is_first() {
                 Pin::new(&mut self.socket).poll_flush(cx)
@@ -221,8 +221,10 @@ impl Connection {
                 return Poll::Pending;
             }
             self.blocked = None;
-            self.oldest = None;
-            self.shard.context.own.forward.observe(oldest.elapsed().as_secs_f64());
+            // There is none behind the answer that opens the WebSocket.
+            if let Some(oldest) = self.oldest.take() {
+                self.shard.context.own.forward.observe(oldest.elapsed().as_secs_f64());
+            }
         }
     }
 

@@ -38,8 +38,11 @@ pub(crate) struct Outgoing<T> {
 }
 
 impl<T> Outgoing<T> {
-    pub(crate) fn new(io: T) -> Self {
-        Self { io, queue: VecDeque::new(), tail: BytesMut::new(), len: 0, library_first: false }
+    /// `head` goes out as it is, in front of every message.
+    pub(crate) fn new(io: T, head: Bytes) -> Self {
+        let len = head.len();
+        let queue = if head.is_empty() { VecDeque::new() } else { VecDeque::from([head]) };
+        Self { io, queue, tail: BytesMut::new(), len, library_first: false }
     }
 
     /// Bytes that are not written yet.
@@ -222,7 +225,7 @@ mod tests {
         let lengths = [0, 1, 125, 126, 127, 2_047, 2_048, 65_535, 65_536, 65_549, 1, 200];
         // However little is taken at a time.
         for step in [1, 7, 1_000, 1 << 20] {
-            let mut outgoing = Outgoing::new(Narrow::default());
+            let mut outgoing = Outgoing::new(Narrow::default(), Bytes::new());
             for len in lengths {
                 outgoing.push(Bytes::from(vec![b'x'; len]));
             }
@@ -240,7 +243,7 @@ mod tests {
     fn the_librarys_frames_are_never_in_the_middle_of_another() {
         let mut cx = Context::from_waker(Waker::noop());
         let pong = [0x8a, 0x04, 1, 2, 3, 4];
-        let mut outgoing = Outgoing::new(Narrow::default());
+        let mut outgoing = Outgoing::new(Narrow::default(), Bytes::new());
         outgoing.push(Bytes::from(vec![b'x'; 10]));
         // Behind what was pushed before.
         assert!(Pin::new(&mut outgoing).poll_write(&mut cx, &pong).is_pending());

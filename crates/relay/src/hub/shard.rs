@@ -143,7 +143,8 @@ impl Shard {
             .max_message_size(Some(MAX_MESSAGE))
             .max_frame_size(Some(MAX_MESSAGE));
         let role = WebSocketRole::Server;
-        let socket = WebSocketStream::from_partially_read(Outgoing::new(io), new.read, role, Some(config)).await;
+        let socket =
+            WebSocketStream::from_partially_read(Outgoing::new(io, new.head), new.read, role, Some(config)).await;
         let now = Instant::now();
         let (role, daemon_id) = (new.arrival.role(), Arc::clone(&new.daemon_id));
         tracing::info!(conn = new.number, role, daemon = &*daemon_id, address = %new.address, "connected");

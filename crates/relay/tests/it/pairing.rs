@@ -42,6 +42,20 @@ async fn client_connects_while_the_daemon_is_online_and_is_paired() {
 }
 
 #[tokio::test]
+async fn a_client_that_is_open_is_known_to_its_daemons_first_frame() {
+    let relay = TestRelay::start().await;
+    let mut daemon = relay.daemon().await;
+    // As many as show a race between two threads, if there is one.
+    for session in 1..=100 {
+        let mut client = relay.client(session).await;
+        daemon.send(data(client.session, "at once")).await;
+        assert_eq!(client.peer.frame().await, data(client.session, "at once"));
+        drop(client);
+        daemon.expect_control(ControlCode::SESSION_ENDED, session).await;
+    }
+}
+
+#[tokio::test]
 async fn client_connects_while_the_daemon_is_offline() {
     let relay = TestRelay::start().await;
     let mut client = relay.client(7).await;
