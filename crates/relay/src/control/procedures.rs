@@ -25,8 +25,7 @@ pub(crate) async fn handle(
     request: Request<Incoming>,
 ) -> Result<Answer, ApiError> {
     if request.method() != Method::POST {
-        let message = "procedures are called with POST";
-        return Err(ApiError::new(StatusCode::METHOD_NOT_ALLOWED, message));
+        return Err(ApiError::method_not_allowed("POST", "procedures are called with POST"));
     }
     let control = &**front.control()?;
     let output = match procedure {
@@ -51,15 +50,17 @@ async fn create_session(front: &Front, control: &ControlPlane, request: Request<
     let token = bearer(&request).map(str::to_owned);
     let token = token.ok_or_else(|| ApiError::unauthorized("an access token is required"))?;
     front.admission.key_request(digest(&token))?;
-    let input = input(request).await?;
-    let daemon = text(&input, "daemonId")?;
-    match access(control, &token, daemon).await? {
-        Access::NoUser => Err(ApiError::unauthorized("the access token is not valid")),
-        Access::NoDaemon => Err(ApiError::not_found("no such daemon")),
-        Access::Denied => Err(ApiError::new(StatusCode::FORBIDDEN, "the user may not reach this daemon")),
-        Access::Granted { user, max_sessions } => Ok(json!({
+    let daemon = input(request).await.and_then(|input| text(&input, "daemonId").map(str::to_owned));
+    let access = access(control, &token, daemon.as_deref().unwrap_or_default()).await?;
+    match (access, daemon) {
+        // Who may not ask hears that, and not what is wrong with the question.
+        (Access::NoUser, _) => Err(ApiError::unauthorized("the access token is not valid")),
+        (_, Err(error)) => Err(error),
+        (Access::NoDaemon, Ok(_)) => Err(ApiError::not_found("no such daemon")),
+        (Access::Denied, Ok(_)) => Err(ApiError::new(StatusCode::FORBIDDEN, "the user may not reach this daemon")),
+        (Access::Granted { user, max_sessions }, Ok(daemon)) => Ok(json!({
             "relayUrl": front.relay_url,
-            "token": control.issuer.session_token(daemon, &user, max_sessions),
+            "token": control.issuer.session_token(&daemon, &user, max_sessions),
         })),
     }
 }
@@ -158,7 +159,8 @@ fn normalize(typed: &str) -> Option<String> {
         match letter.to_ascii_lowercase() {
             'a'..='z' if code.len() == random::CODE_LETTERS => return None,
             letter @ 'a'..='z' => code.push(letter),
-            '-' => (),
+            // What phones and word processors make of a dash, too.
+            '-' | '\u{2010}'..='\u{2015}' | '\u{2212}' => (),
             space if space.is_whitespace() => (),
             _ => return None,
         }
@@ -173,9 +175,14 @@ mod tests {
     #[test]
     fn case_spaces_and_dashes_do_not_matter() {
         let code = Some("abcdefghijkl".to_owned());
-        for typed in
-            ["abcd-efgh-ijkl", "ABCD-EFGH-IJKL", " abcd efgh\tijkl ", "abcdefghijkl", "a-b-c-d-e-f-g-h-i-j-k-l"]
-        {
+        for typed in [
+            "abcd-efgh-ijkl",
+            "ABCD-EFGH-IJKL",
+            " abcd efgh\tijkl ",
+            "abcdefghijkl",
+            "a-b-c-d-e-f-g-h-i-j-k-l",
+            "abcd\u{2013}efgh\u{2014}ijkl",
+        ] {
             assert_eq!(normalize(typed), code, "{typed}");
         }
         for typed in ["", "abcd-efgh-ijk", "abcd-efgh-ijklm", "abcd-efgh-ijk1", "äbcdefghijkl"] {

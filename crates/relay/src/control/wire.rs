@@ -22,11 +22,12 @@ pub(crate) struct ApiError {
     pub(crate) status: StatusCode,
     pub(crate) message: String,
     retry_after: Option<Duration>,
+    allow: Option<&'static str>,
 }
 
 impl ApiError {
     pub(crate) fn new(status: StatusCode, message: impl Into<String>) -> Self {
-        Self { status, message: message.into(), retry_after: None }
+        Self { status, message: message.into(), retry_after: None, allow: None }
     }
 
     /// When it makes sense to try again.
@@ -47,6 +48,11 @@ impl ApiError {
         Self::new(StatusCode::NOT_FOUND, message)
     }
 
+    /// The method is not `allow`, the only one there is.
+    pub(crate) fn method_not_allowed(allow: &'static str, message: &'static str) -> Self {
+        Self { allow: Some(allow), ..Self::new(StatusCode::METHOD_NOT_ALLOWED, message) }
+    }
+
     /// Something that this process depends on does not answer.
     pub(crate) fn unavailable(message: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, message).retry_after(Duration::from_secs(1))
@@ -63,6 +69,7 @@ impl ApiError {
             StatusCode::REQUEST_TIMEOUT => "TIMEOUT",
             StatusCode::CONFLICT => "CONFLICT",
             StatusCode::PAYLOAD_TOO_LARGE => "PAYLOAD_TOO_LARGE",
+            StatusCode::UPGRADE_REQUIRED => "UPGRADE_REQUIRED",
             StatusCode::TOO_MANY_REQUESTS => "TOO_MANY_REQUESTS",
             StatusCode::SERVICE_UNAVAILABLE => "SERVICE_UNAVAILABLE",
             _ => "INTERNAL_SERVER_ERROR",
@@ -73,6 +80,9 @@ impl ApiError {
         let data = json!({ "code": self.code(), "httpStatus": self.status.as_u16() });
         let error = json!({ "error": { "message": self.message, "data": data } });
         let mut answer = json_answer(self.status, &error);
+        if let Some(allow) = self.allow {
+            answer.headers_mut().insert(header::ALLOW, header::HeaderValue::from_static(allow));
+        }
         if let Some(time) = self.retry_after {
             // Whole seconds, and rounded up: a bit too early is refused again.
             let seconds = time.as_secs() + u64::from(time.subsec_nanos() > 0);

@@ -5,9 +5,14 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::{Method, Request, Response, StatusCode, body::Incoming, header};
+use hyper::{
+    Method, Request, Response, StatusCode, Version,
+    body::{Body as _, Incoming},
+    header,
+};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::{
@@ -133,15 +138,21 @@ fn accept_key(request: &Request<Incoming>) -> Result<Option<header::HeaderValue>
         words.any(|it| it.trim().eq_ignore_ascii_case(word))
     };
     let asks = has(header::CONNECTION, "upgrade") && has(header::UPGRADE, "websocket");
-    if !asks || !has(header::SEC_WEBSOCKET_VERSION, "13") {
+    if !asks || !has(header::SEC_WEBSOCKET_VERSION, "13") || request.version() < Version::HTTP_11 {
         return Ok(None);
     }
     if request.method() != Method::GET {
-        let message = "a WebSocket is opened with GET";
-        return Err(ApiError::new(StatusCode::METHOD_NOT_ALLOWED, message));
+        return Err(ApiError::method_not_allowed("GET", "a WebSocket is opened with GET"));
     }
     let key = request.headers().get(header::SEC_WEBSOCKET_KEY);
     let key = key.ok_or_else(|| ApiError::bad_request("Sec-WebSocket-Key is missing"))?;
+    if !matches!(STANDARD.decode_slice(key, &mut [0; 18]), Ok(16)) {
+        return Err(ApiError::bad_request("Sec-WebSocket-Key is not 16 bytes in base64"));
+    }
+    // Its bytes would be taken for frames, or by a proxy for another request.
+    if !request.body().is_end_stream() {
+        return Err(ApiError::bad_request("the opening of a WebSocket has no body"));
+    }
     let accept = derive_accept_key(key.as_bytes());
     let accept = header::HeaderValue::try_from(accept);
     Ok(Some(accept.expect("base64 is a header value")))

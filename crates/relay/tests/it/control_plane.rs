@@ -187,7 +187,12 @@ async fn a_code_of_an_offline_daemon_is_consumed_with_409() {
 async fn how_a_code_is_typed_does_not_matter() {
     let relay = TestRelay::start().await;
     let _daemon = relay.daemon().await;
-    for type_it in [str::to_uppercase, |code: &str| code.replace('-', " "), |code: &str| code.replace('-', "")] {
+    for type_it in [
+        str::to_uppercase,
+        |code: &str| code.replace('-', " "),
+        |code: &str| code.replace('-', ""),
+        |code: &str| code.replace('-', "\u{2013}"),
+    ] {
         let input = json!({ "code": type_it(&code(&relay).await) });
         assert_eq!(call(&relay, "quickConnect.redeem", None, &input).await.status, 200);
     }
@@ -244,8 +249,13 @@ async fn bad_requests_are_refused_with_a_reason() {
     for body in ["", "null", "{}", "{", "[]", "\"x\"", r#"{"daemonId":7}"#, r#"{"json":7}"#] {
         let reply = relay.post(path, access, body).await;
         assert_eq!(reply.error(), (400, "BAD_REQUEST".to_owned()), "{body}");
+        // Who may not ask hears that first.
+        let reply = relay.post(path, Some("sbnd_uat_wrong"), body).await;
+        assert_eq!(reply.error(), (401, "UNAUTHORIZED".to_owned()), "{body}");
     }
-    assert_eq!(relay.get(path, access).await.status, 405);
+    let get = relay.get(path, access).await;
+    assert_eq!(get.error(), (405, "METHOD_NOT_SUPPORTED".to_owned()));
+    assert!(get.head.contains("\r\nallow: POST"), "{}", get.head);
     assert_eq!(relay.post("/api/trpc/no.such", access, "{}").await.error(), (404, "NOT_FOUND".to_owned()));
     let long = format!("{{\"daemonId\":\"{}\"}}", "x".repeat(100_000));
     assert_eq!(relay.post(path, access, &long).await.status, 413);

@@ -15,6 +15,7 @@ mod keep;
 mod limits;
 mod logs;
 mod oidc;
+mod opening;
 mod operations;
 mod pairing;
 mod roles;
