@@ -49,7 +49,7 @@ pub(crate) struct TokenArgs {
     id: String,
 
     /// The token's life; without end if left out
-    #[arg(long, value_name = "DAYS")]
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..))]
     days: Option<u32>,
 
     #[command(flatten)]

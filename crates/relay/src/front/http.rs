@@ -75,7 +75,8 @@ async fn route(
     path: &str,
     request: Request<Incoming>,
 ) -> Result<Answer, ApiError> {
-    let get = request.method() == Method::GET;
+    // The answer to a HEAD is written without its body.
+    let get = matches!(*request.method(), Method::GET | Method::HEAD);
     match path {
         "/healthz" if get => return Ok(front.health().await),
         "/readyz" if get => return Ok(front.readiness().await),

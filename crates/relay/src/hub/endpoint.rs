@@ -78,6 +78,7 @@ impl Endpoint {
                 (Some(pair), _) => pairing.daemon_sends(&pair, message, now),
                 (None, Frame::Signal { signal: Some(Signal::Close), .. }) => (),
                 (None, _) => {
+                    shard.context.metrics.control("session_ended");
                     let ended = encode_control(session.get(), ControlCode::SESSION_ENDED, "");
                     shard.answer(link, ended, now);
                 }

@@ -112,6 +112,10 @@ fn commands_that_cannot_be_carried_out_fail_with_1() {
     ] {
         fails(1, &[arguments, &["--data-dir", path]].concat());
     }
+    // A token that never is good is a mistake.
+    let user = admin(directory.path(), &["user", "add", "--daemon", "a"]);
+    let output = run(&["user", "token", user["userId"].as_str().unwrap(), "--days", "0", "--data-dir", path]);
+    assert_eq!(output.status.code(), Some(2));
 }
 
 #[test]

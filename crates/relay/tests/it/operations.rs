@@ -13,6 +13,10 @@ async fn health_and_readiness() {
     let relay = TestRelay::start().await;
     assert_eq!(relay.get("/healthz", None).await.status, 200);
     assert_eq!(relay.get("/readyz", None).await.json(), json!({ "status": "ready" }));
+    for path in ["/healthz", "/readyz"] {
+        let head = request(relay.authority(), "HEAD", path, None, "").await;
+        assert_eq!((head.status, head.body.as_str()), (200, ""), "{path}");
+    }
 }
 
 #[tokio::test]

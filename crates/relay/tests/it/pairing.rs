@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use sideband_protocol::sbrp::{ControlCode, SessionId, SignalReason};
 
-use crate::support::{Client, Peer, TestRelay, close, data, exchange, frame, hit, ready};
+use crate::support::{Client, Peer, TestRelay, close, data, exchange, frame, hit, metric, ready};
 
 /// A grace that is over at once, for rows that wait for its end.
 const SHORT: Duration = Duration::from_millis(100);
@@ -248,6 +248,8 @@ async fn a_daemons_frame_for_no_session_gets_session_ended() {
         daemon.expect_control(ControlCode::SESSION_ENDED, 99).await;
     }
     exchange(&mut daemon, &mut client).await;
+    let counted = metric(&relay, "sideband_relay_controls_total{code=\"session_ended\"}").await;
+    assert!((counted - 3.0).abs() < f64::EPSILON, "{counted}");
 }
 
 #[tokio::test]
