@@ -38,6 +38,15 @@ connect({ quickConnectCode: "c", identityKeyStore: { get: () => null, set() {} }
 // @ts-expect-error no such value
 connect({ quickConnectCode: "c", identityKeyStore, connectionPolicy: { onDisconnect: "wait" } });
 
+// @ts-expect-error neither text nor bytes
+connect({ quickConnectCode: "c", identityKeyStore, ca: [7] });
+// @ts-expect-error yes or no
+listen({ apiKey: "k", identityKeyPair, onConnection() {}, tokenInHeader: "yes" });
+// @ts-expect-error the sockets are the addon's own
+createPeer({ endpoint: "ws://x", transport: {} });
+// @ts-expect-error a list of texts
+relayDaemonNegotiator({ daemonId: "d", identityKeyPair, capabilities: "files" });
+
 // @ts-expect-error the default policy asks, so it needs the callbacks
 relayClientNegotiator({ daemonId: "d", identityKeyStore });
 // @ts-expect-error the other side's negotiator
