@@ -86,7 +86,7 @@ test("a handler's error is the caller's rpc_error", async (t) => {
     assert.equal(error.name, "RpcPeerError");
     assert.equal(error.code, "rpc_error");
     assert.equal(error.message, "no – nein");
-    assert.deepEqual(error.details, { wireCode: 2000 });
+    assert.deepEqual(error.details, { wireCode: 2000, data: undefined });
     assert.doesNotMatch(error.stack, /calls\.test\.mjs:2\d:/, "the handler's stack stays where it is");
     return true;
   });
@@ -132,7 +132,7 @@ test("an RpcPeerError keeps an application's code and data", async (t) => {
     throw new RpcPeerError("rpc_error", "not there", { details: { wireCode: 1101 } });
   });
   await assert.rejects(peer.rpc.call("coded"), { message: "not that one", details });
-  await assert.rejects(peer.rpc.call("reserved"), { message: "not there", details: { wireCode: 2000 } });
+  await assert.rejects(peer.rpc.call("reserved"), { message: "not there", details: { wireCode: 2000, data: undefined } });
 });
 
 test("a method without a handler is 1101", async (t) => {
@@ -180,7 +180,7 @@ test("a result that JSON cannot carry, or that is too large or too deep, is an r
   const results = { bigint: 1n, cycle, function: () => {}, large: "x".repeat(70_000), deep };
   remote.rpc.handle("give", (name) => results[name]);
   for (const name of Object.keys(results)) {
-    await assert.rejects(peer.rpc.call("give", name), { code: "rpc_error", details: { wireCode: 2000 } }, name);
+    await assert.rejects(peer.rpc.call("give", name), { code: "rpc_error", details: { wireCode: 2000, data: undefined } }, name);
   }
   remote.rpc.handle("shout", () => {
     throw new Error("x".repeat(70_000));

@@ -48,6 +48,15 @@ test("a server binds a port, and peers call both ways", async (t) => {
   assert.equal(server.connections.size, 0);
 });
 
+test("a port that is taken rejects with the code that Node has for it", async (t) => {
+  const server = await startServer(t);
+  await assert.rejects(listen({ endpoint: server.address, onConnection() {} }), (error) => {
+    assert.equal(error.code, "EADDRINUSE");
+    assert.match(error.message, /^127\.0\.0\.1:\d+: bind: /);
+    return true;
+  });
+});
+
 test("a client comes back to a server that was restarted", async (t) => {
   const server = await startServer(t);
   const endpoint = server.address;

@@ -116,7 +116,7 @@ test("after the first connection signal does nothing", async (t) => {
   const controller = new AbortController();
   const { peer } = await startPair(t, relay, { daemon: { signal: controller.signal } });
   controller.abort();
-  await assert.rejects(peer.rpc.call("nothing"), { details: { wireCode: 1101 } });
+  await assert.rejects(peer.rpc.call("nothing"), { details: { wireCode: 1101, data: undefined } });
 });
 
 test("close() is idempotent, closes every peer at once, and tells the clients", async (t) => {

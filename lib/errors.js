@@ -98,6 +98,8 @@ function errorFrom(record, thrown) {
     case "PeerError":
       return new PeerError(record.code, record.message, options);
     case "RpcPeerError":
+      // An error without data has the member too, as `undefined`: JSON has no way to say that.
+      if (options.details !== undefined) options.details = { wireCode: options.details.wireCode, data: options.details.data };
       return new RpcPeerError(record.code, record.message, options);
     case "SbrpError":
       return new SbrpError(record.code, record.message, options);

@@ -1,6 +1,8 @@
 //! Errors as JavaScript gets them: JSON from which `lib/errors.js` makes the right class. Nothing secret is in an engine
 //! error, so nothing has to be taken out here.
 
+use std::io::ErrorKind;
+
 use serde::Serialize;
 use serde_json::value::RawValue;
 use sideband::error::Error;
@@ -60,8 +62,19 @@ fn describe(error: &Error) -> Described<'_> {
         Error::Sbrp { code, .. } => Described { class: "SbrpError", code: Some(code.as_str()), ..plain },
         Error::Api { status, .. } => Described { class: "CloudApiError", status: Some(*status), ..plain },
         Error::Callback(callback) => Described { ask: callback.ask, ..plain },
+        Error::Network { kind: Some(kind), .. } => Described { code: system_code(*kind), ..plain },
         Error::Value(_) => Described { class: "TypeError", ..plain },
         _ => plain,
+    }
+}
+
+/// The `code` that Node's own errors have for what went wrong with an address.
+fn system_code(kind: ErrorKind) -> Option<&'static str> {
+    match kind {
+        ErrorKind::AddrInUse => Some("EADDRINUSE"),
+        ErrorKind::AddrNotAvailable => Some("EADDRNOTAVAIL"),
+        ErrorKind::PermissionDenied => Some("EACCES"),
+        _ => None,
     }
 }
 
@@ -108,7 +121,7 @@ mod tests {
         assert_eq!(parsed(&api), json!({"class": "CloudApiError", "status": 404, "message": "m"}));
         let late = Error::peer(PeerErrorCode::RpcTimeout, "late");
         assert_eq!(parsed(&late), json!({"class": "RpcPeerError", "code": "rpc_timeout", "message": "late"}));
-        let network = Error::Network { message: "host: tcp: refused".into() };
+        let network = Error::Network { message: "host: tcp: refused".into(), kind: None };
         assert_eq!(parsed(&network), json!({"class": "Error", "message": "host: tcp: refused"}));
     }
 }

@@ -178,15 +178,21 @@ impl Cloud {
             tokio::time::timeout(limit, self.exchange(procedure, bearer, input)).await.unwrap_or_else(|_| {
                 Err(self.network(Phase::Http, &format!("no answer within {} s", limit.as_secs_f64())))
             })?;
-        let refuse = |status, message: &str| {
-            let mut message: String = message.chars().filter(|c| !c.is_control()).collect();
+        let clean = |said: &str| {
+            let mut message: String = said.chars().filter(|c| !c.is_control()).collect();
             for secret in [bearer, code].into_iter().flatten().filter(|secret| !secret.is_empty()) {
                 message = message.replace(secret.expose(), "…");
             }
             // Cut off last: half a secret would not be found.
-            CloudError::Api { status, message: message.chars().take(MAX_MESSAGE).collect(), procedure }
+            message.chars().take(MAX_MESSAGE).collect()
         };
-        interpret(status, body.as_deref().map(Vec::as_slice)).map_err(|(status, message)| refuse(status, &message))
+        interpret(status, body.as_deref().map(Vec::as_slice)).map_err(|(status, words)| {
+            let message = match words {
+                Words::Theirs(text) => clean(&text),
+                Words::Ours(text) => text.to_owned(),
+            };
+            CloudError::Api { status, message, procedure }
+        })
     }
 
     /// The status and the body of the answer; no body where it is longer than anything that makes sense.
@@ -255,8 +261,15 @@ impl TicketOutput {
     }
 }
 
+/// Why an answer is no output.
+enum Words {
+    /// The server's, which may repeat what it was sent.
+    Theirs(String),
+    Ours(&'static str),
+}
+
 /// Reads an answer by the rules of section 7: the output, or a status and a message.
-fn interpret<T: DeserializeOwned>(status: u16, body: Option<&[u8]>) -> Result<T, (u16, String)> {
+fn interpret<T: DeserializeOwned>(status: u16, body: Option<&[u8]>) -> Result<T, (u16, Words)> {
     #[derive(Deserialize)]
     struct Answer<'a> {
         #[serde(borrow)]
@@ -277,15 +290,16 @@ fn interpret<T: DeserializeOwned>(status: u16, body: Option<&[u8]>) -> Result<T,
         let code = error.pointer("/data/code").and_then(Value::as_str).unwrap_or_default();
         let message = error.get("message").and_then(Value::as_str).filter(|message| !message.is_empty());
         let status = if good { status_of(code) } else { status };
-        return Err((status, message.map_or_else(|| reason(status), ToOwned::to_owned)));
+        let words = message.map_or(Words::Ours(reason(status)), |message| Words::Theirs(message.to_owned()));
+        return Err((status, words));
     }
     if !good {
-        return Err((status, reason(status)));
+        return Err((status, Words::Ours(reason(status))));
     }
     result
         .and_then(|result| serde_json::from_str::<Success<T>>(result.get()).ok())
         .map(|success| success.data)
-        .ok_or_else(|| (500, "the answer is not what this procedure gives".to_owned()))
+        .ok_or((500, Words::Ours("the answer is not what this procedure gives")))
 }
 
 /// The status that an error code in a 200 answer stands for.
@@ -300,9 +314,9 @@ fn status_of(code: &str) -> u16 {
     }
 }
 
-fn reason(status: u16) -> String {
+fn reason(status: u16) -> &'static str {
     let known = reqwest::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
-    known.unwrap_or("the control plane refused the call").to_owned()
+    known.unwrap_or("the control plane refused the call")
 }
 
 /// The `did` claim of a token that nobody has verified yet (section 6).

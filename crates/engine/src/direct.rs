@@ -117,7 +117,7 @@ async fn serve(shared: &Arc<Shared>, mut inbox: Inbox) {
         Ok(bound) => bound,
         Err(error) => {
             let message = format!("{}:{}: bind: {error}", options.host, options.port);
-            shared.tell(DaemonEvent::Failed { error: &Error::Network { message } });
+            shared.tell(DaemonEvent::Failed { error: &Error::Network { message, kind: Some(error.kind()) } });
             return;
         }
     };
@@ -157,7 +157,7 @@ async fn accept_for_ever(shared: &Arc<Shared>, listener: &TcpListener, address: 
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
             Err(error) => {
-                let error = Error::Network { message: format!("{address}: accept: {error}") };
+                let error = Error::Network { message: format!("{address}: accept: {error}"), kind: Some(error.kind()) };
                 shared.tell(DaemonEvent::Unhandled { error: &error });
                 tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;

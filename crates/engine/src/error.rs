@@ -5,6 +5,7 @@
 //! (sections 5 and 7 of the wire contract).
 
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 
 use sideband_protocol::sbrp::ControlCode;
@@ -168,6 +169,8 @@ pub enum Error {
     Network {
         /// For people; names host and phase where there is one.
         message: String,
+        /// What the system said, where that is for a program to decide by: a port that is taken, say.
+        kind: Option<io::ErrorKind>,
     },
     /// The host's callback failed.
     #[error("{}", .0.message)]
@@ -244,7 +247,7 @@ impl Error {
 
     /// A dropped connection.
     pub fn dropped(why: impl fmt::Display) -> Self {
-        Self::Network { message: format!("connection lost: {why}") }
+        Self::Network { message: format!("connection lost: {why}"), kind: None }
     }
 
     /// What led to this error, if it says so.
@@ -291,7 +294,7 @@ impl From<DialError> for Error {
             // A relay judges tokens, and the next token is another one.
             Some(status) => Self::Api { status, message: error.to_string(), fatal: false },
             None if error.phase == Phase::Url => Self::Value(error.to_string()),
-            None => Self::Network { message: error.to_string() },
+            None => Self::Network { message: error.to_string(), kind: None },
         }
     }
 }

@@ -184,6 +184,10 @@ async fn a_server_that_repeats_the_credential_is_not_quoted() {
     let (_server, cloud, _) = plane(404, body).await;
     let (_, message, _) = refused(cloud.redeem_quick_connect(&"hidden-code-here".into()).await);
     assert_eq!(message, "no code …");
+    // Our own words hold nothing of it, however short it is.
+    let (_server, cloud, _) = plane(200, "{}").await;
+    let (_, message, _) = refused(cloud.renew_presence_token(&"t".into()).await);
+    assert_eq!(message, "the answer is not what this procedure gives");
     // Where a long message is cut off, too.
     let body = json!({ "error": { "message": format!("{}{KEY}", "x".repeat(290)) } }).to_string();
     let (_server, cloud, _) = plane(401, body).await;

@@ -47,7 +47,7 @@ fn refused_upgrade(error: DialError) -> Error {
         Some(401) => sbrp::ControlCode::UNAUTHORIZED,
         Some(403) => sbrp::ControlCode::FORBIDDEN,
         Some(404) => sbrp::ControlCode::DAEMON_NOT_FOUND,
-        Some(_) => return Error::Network { message: error.to_string() },
+        Some(_) => return Error::Network { message: error.to_string(), kind: None },
         None => return error.into(),
     };
     Error::sbrp(SbrpErrorCode::Control(code), error.to_string())
