@@ -202,7 +202,8 @@ impl Connection {
                 self.oldest.get_or_insert(at);
                 self.socket.get_mut().push(frame);
             }
-            if self.socket.get_ref().len() == 0 && self.oldest.is_none() {
+            // TLS may have taken everything and not be flushed yet; then this is blocked.
+            if self.socket.get_ref().len() == 0 && self.oldest.is_none() && self.blocked.is_none() {
                 return Poll::Ready(Ok(()));
             }
             // The library may be in the middle of a pong.
