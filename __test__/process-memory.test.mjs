@@ -13,6 +13,8 @@ after(() => relay.stop());
 /** As many again come first: caches fill, code is compiled, allocators find their size. */
 const CYCLES = 2_000;
 const STEP = 100;
+/** An allocator may take until the next of them to find its size; a leak goes on in each. */
+const ATTEMPTS = 5;
 /** Bytes per cycle; measured are 20 and 100, and with a kilobyte kept per cycle 1,200 and 350 to 800. */
 const LIMITS = { heap: 256, rss: 300 };
 
@@ -46,21 +48,32 @@ test(`no growth over ${CYCLES} connect and close cycles`, async (t) => {
   await daemon.line("listening");
   const client = start(t, { DAEMON_ID: account.daemonId, ACCESS_TOKEN: account.accessToken });
   const sides = { client, daemon };
-  const samples = { client: [], daemon: [] };
-  for (let round = 1; round <= (2 * CYCLES) / STEP; round++) {
-    for (const [name, program] of Object.entries(sides)) {
-      program.say(String(STEP));
-      samples[name].push(JSON.parse(await program.line(`sample ${round} `)));
+  let round = 0;
+  const run = async (cycles) => {
+    const samples = { client: [], daemon: [] };
+    for (let done = 0; done < cycles; done += STEP) {
+      round += 1;
+      for (const [name, program] of Object.entries(sides)) {
+        program.say(String(STEP));
+        samples[name].push(JSON.parse(await program.line(`sample ${round} `)));
+      }
     }
-  }
-  for (const name of Object.keys(sides)) {
-    const second = samples[name].slice(CYCLES / STEP);
-    for (const [what, limit] of Object.entries(LIMITS)) {
-      const perCycle = growth(second.map((sample) => sample[what]));
-      t.diagnostic(`${name}: ${Math.round(perCycle)} bytes of ${what} per cycle`);
-      assert.ok(perCycle < limit, `the ${name}'s ${what} grows by ${perCycle} bytes per cycle`);
+    return samples;
+  };
+  await run(CYCLES);
+  let grown;
+  for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+    grown = [];
+    for (const [name, samples] of Object.entries(await run(CYCLES))) {
+      for (const [what, limit] of Object.entries(LIMITS)) {
+        const perCycle = growth(samples.map((sample) => sample[what]));
+        t.diagnostic(`${name}: ${Math.round(perCycle)} bytes of ${what} per cycle`);
+        if (perCycle >= limit) grown.push(`the ${name}'s ${what} grows by ${perCycle} bytes per cycle`);
+      }
     }
+    if (grown.length === 0) break;
   }
+  assert.deepEqual(grown, []);
   assert.equal((await relay.sessions()).length, 0);
   for (const program of Object.values(sides)) {
     program.child.stdin.end();
