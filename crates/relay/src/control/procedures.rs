@@ -84,6 +84,9 @@ async fn access(control: &ControlPlane, token: &str, daemon: &str) -> Result<Acc
 async fn create_code(front: &Front, control: &ControlPlane, request: Request<Incoming>) -> Result<Value, ApiError> {
     let daemon = authenticate_daemon(front, control, &request).await?;
     let input = input(request).await?;
+    if !input.is_object() && !input.is_null() {
+        return Err(ApiError::bad_request("the input must be an object"));
+    }
     let lifetime = match input.get("ttlSeconds") {
         None => MAX_CODE_SECONDS,
         Some(seconds) => seconds

@@ -227,8 +227,17 @@ async fn ttl_seconds_is_1_to_300() {
         let reply = call(&relay, "quickConnect.create", key, &json!({ "ttlSeconds": bad })).await;
         assert_eq!(reply.error(), (400, "BAD_REQUEST".to_owned()), "{bad}");
     }
-    let reply = call(&relay, "quickConnect.create", None, &json!({ "ttlSeconds": 60 })).await;
-    assert_eq!(reply.error(), (401, "UNAUTHORIZED".to_owned()));
+    // What has no members has no ttlSeconds, and is no input either.
+    for bad in [json!([]), json!("x"), json!(60), json!(true), json!({ "json": [] })] {
+        let reply = call(&relay, "quickConnect.create", key, &bad).await;
+        assert_eq!(reply.error(), (400, "BAD_REQUEST".to_owned()), "{bad}");
+    }
+    let good = call(&relay, "quickConnect.create", key, &json!({ "json": null })).await;
+    assert_eq!(good.status, 200, "{}", good.body);
+    for input in [json!({ "ttlSeconds": 60 }), json!([])] {
+        let reply = call(&relay, "quickConnect.create", None, &input).await;
+        assert_eq!(reply.error(), (401, "UNAUTHORIZED".to_owned()), "{input}");
+    }
 }
 
 #[tokio::test]
