@@ -7,7 +7,7 @@ use prometheus_client::metrics::counter::Counter;
 use crate::{
     control::unix_time,
     random,
-    store::{AddDaemon, Store},
+    store::{AddDaemon, AddUser, Store},
 };
 
 pub use crate::store::{DaemonRow, KeyRow, StoreError, UserRow};
@@ -17,9 +17,6 @@ const MAX_DAEMON_ID: usize = 128;
 
 /// Longest life of a Quick Connect code, and the default, in seconds.
 pub const MAX_CODE_SECONDS: u64 = 300;
-
-/// The grant that stands for every daemon.
-const ALL_DAEMONS: &str = "*";
 
 /// Why an admin's command was not carried out.
 #[derive(Debug, thiserror::Error)]
@@ -152,14 +149,15 @@ impl Admin {
     ///
     /// # Errors
     ///
-    /// When one of the ids can be no daemon's.
+    /// When there is no daemon of one of the ids, or it was revoked; then no user is made.
     pub async fn add_user(&self, daemons: Option<&[String]>) -> Result<UserCredentials, AdminError> {
-        let all = [ALL_DAEMONS.to_owned()];
         if let Some(bad) = daemons.into_iter().flatten().find(|id| !is_daemon_id(id)) {
             return Err(AdminError::Invalid(format!("{bad:?} is no daemon id")));
         }
-        let new = self.store.add_user(daemons.unwrap_or(&all).to_vec(), unix_time()).await?;
-        Ok(UserCredentials { user_id: new.id, access_token: new.access_token.to_string() })
+        match self.store.add_user(daemons.map(<[String]>::to_vec), unix_time()).await? {
+            AddUser::Added(new) => Ok(UserCredentials { user_id: new.id, access_token: new.access_token.to_string() }),
+            AddUser::NoDaemon(id) => Err(not_found("daemon", &id)),
+        }
     }
 
     /// Gives a user another access token, good for that many seconds or without end.

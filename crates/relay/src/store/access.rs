@@ -10,10 +10,20 @@ use super::{
 };
 use crate::random;
 
+/// The grant that stands for every daemon.
+const ALL_DAEMONS: &str = "*";
+
 /// A user just made, with the only sight of the token.
 pub(crate) struct NewUser {
     pub(crate) id: String,
     pub(crate) access_token: Zeroizing<String>,
+}
+
+/// What became of [`Store::add_user`].
+pub(crate) enum AddUser {
+    Added(NewUser),
+    /// There is no daemon of this id, or it was revoked.
+    NoDaemon(String),
 }
 
 /// Whether a user may reach a daemon.
@@ -88,25 +98,34 @@ pub(crate) struct Revocation {
 }
 
 impl Store {
-    /// Makes a user who may reach `daemons` (`"*"` stands for all), and an access token.
-    pub(crate) async fn add_user(&self, daemons: Vec<String>, now: u64) -> Result<NewUser, StoreError> {
+    /// Makes a user who may reach `daemons`, or all of them (`None`), and an access token.
+    pub(crate) async fn add_user(&self, daemons: Option<Vec<String>>, now: u64) -> Result<AddUser, StoreError> {
         let (id, access_token) = (random::user_id(), random::access_token());
         self.writer
             .call(move |db| {
                 let transaction = db.transaction()?;
                 transaction.execute("INSERT INTO users (id, created_at) VALUES (?1, ?2)", params![id, time(now)])?;
-                for daemon in &daemons {
-                    transaction.execute(
-                        "INSERT OR IGNORE INTO grants (user_id, daemon_id) VALUES (?1, ?2)",
-                        params![id, daemon],
-                    )?;
+                let grant = |daemon: &str| {
+                    let grant = "INSERT OR IGNORE INTO grants (user_id, daemon_id) VALUES (?1, ?2)";
+                    transaction.execute(grant, params![id, daemon])
+                };
+                if daemons.is_none() {
+                    grant(ALL_DAEMONS)?;
+                }
+                for daemon in daemons.into_iter().flatten() {
+                    let there = "SELECT 1 FROM daemons WHERE id = ?1 AND revoked_at IS NULL";
+                    if !transaction.prepare_cached(there)?.exists([&daemon])? {
+                        // Dropping the transaction takes the user back.
+                        return Ok(AddUser::NoDaemon(daemon));
+                    }
+                    grant(&daemon)?;
                 }
                 transaction.execute(
                     "INSERT INTO access_tokens (hash, user_id, created_at) VALUES (?1, ?2, ?3)",
                     params![digest(&access_token), id, time(now)],
                 )?;
                 transaction.commit()?;
-                Ok(NewUser { id, access_token })
+                Ok(AddUser::Added(NewUser { id, access_token }))
             })
             .await
     }

@@ -39,6 +39,9 @@ async fn bad_input_is_refused() {
     for body in ["{}", r#"{"daemonIds":"x"}"#, r#"{"daemonIds":[7]}"#] {
         assert_eq!(relay.post("/admin/users", admin, body).await.status, 400, "{body}");
     }
+    let unknown = relay.post("/admin/users", admin, r#"{"daemonIds":["nobody"]}"#).await;
+    assert_eq!(unknown.error(), (404, "NOT_FOUND".to_owned()));
+    assert!(unknown.body.contains("there is no daemon nobody"), "{}", unknown.body);
     assert_eq!(relay.post("/admin/nothing", admin, "").await.status, 404);
 }
 

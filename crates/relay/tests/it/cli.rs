@@ -112,6 +112,14 @@ fn commands_that_cannot_be_carried_out_fail_with_1() {
     ] {
         fails(1, &[arguments, &["--data-dir", path]].concat());
     }
+    // A user is for daemons that are there: a typing error would be found by the client only.
+    admin(directory.path(), &["daemon", "add", "gone"]);
+    admin(directory.path(), &["daemon", "revoke", "gone"]);
+    for none in ["b", "gone"] {
+        let line = fails(1, &["user", "add", "--daemon", "a", "--daemon", none, "--data-dir", path]);
+        assert!(line.contains(&format!("there is no daemon {none}")), "{line}");
+    }
+    assert_eq!(admin(directory.path(), &["user", "list"]), json!([]), "no user was made");
     // A token that never is good is a mistake.
     let user = admin(directory.path(), &["user", "add", "--daemon", "a"]);
     let output = run(&["user", "token", user["userId"].as_str().unwrap(), "--days", "0", "--data-dir", path]);
