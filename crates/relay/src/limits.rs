@@ -154,7 +154,7 @@ limits! {
     handshakes_per_second, "handshakes_per_second": f64 = 20.0, 0.0..1_000_000.0,
         "WebSocket openings per second of one address, good or refused; five seconds' worth may come at once. 0 is no limit. Reached: HTTP 429.";
     requests_per_second, "requests_per_second": f64 = 20.0, 0.0..1_000_000.0,
-        "Control-plane requests per second of one address; five seconds' worth may come at once. 0 is no limit. Reached: HTTP 429.";
+        "HTTP requests per second of one address, but for WebSocket openings, `/healthz` and what comes to `metrics_listen`; five seconds' worth may come at once. 0 is no limit. Reached: HTTP 429.";
     key_requests_per_second, "key_requests_per_second": f64 = 5.0, 0.0..1_000_000.0,
         "Control-plane requests per second with one API key or access token; five seconds' worth may come at once. 0 is no limit. Reached: HTTP 429.";
     code_attempts_per_minute, "code_attempts_per_minute": f64 = 12.0, 0.0..1_000_000.0,

@@ -167,7 +167,7 @@ impl Admission {
         self.note(self.rates.get().handshakes.check(&key, "handshakes_per_second"))
     }
 
-    /// Somebody asks the control plane.
+    /// Somebody asks for anything but a WebSocket.
     pub(crate) fn request(&self, key: AddressKey) -> Result<(), Refused> {
         self.note(self.rates.get().requests.check(&key, "requests_per_second"))
     }

@@ -77,18 +77,23 @@ async fn route(
 ) -> Result<Answer, ApiError> {
     // The answer to a HEAD is written without its body.
     let get = matches!(*request.method(), Method::GET | Method::HEAD);
+    let client: IpAddr = front.proxies.get().client(visitor.peer, &request);
     match path {
+        // Never refused: whoever watches would take that for a relay that is stuck.
         "/healthz" if get => return Ok(front.health().await),
+        // It has its own limit for what asks for a WebSocket.
+        "/" if front.serves_websockets && !visitor.operations_only => {
+            return upgrade::handle(front, slot, client, &request).await;
+        }
+        _ if visitor.operations_only => (),
+        _ => front.admission.request(client.into())?,
+    }
+    match path {
         "/readyz" if get => return Ok(front.readiness().await),
         "/metrics" if get => return metrics(front, visitor, &request).await,
         _ if visitor.operations_only => return Err(ApiError::not_found("nothing is here")),
         _ => (),
     }
-    let client: IpAddr = front.proxies.get().client(visitor.peer, &request);
-    if path == "/" && front.serves_websockets {
-        return upgrade::handle(front, slot, client, &request).await;
-    }
-    front.admission.request(client.into())?;
     if let Some(procedure) = path.strip_prefix("/api/trpc/") {
         return control::handle_procedure(front, procedure, client, request).await;
     }

@@ -97,7 +97,12 @@ pub(crate) async fn handle(
     client: IpAddr,
     request: &Request<Incoming>,
 ) -> Result<Answer, ApiError> {
-    let Some(accept_key) = accept_key(request)? else {
+    let accept_key = accept_key(request);
+    // What opens nothing is a request like any other.
+    if !matches!(accept_key, Ok(Some(_))) {
+        front.admission.request(client.into())?;
+    }
+    let Some(accept_key) = accept_key? else {
         let message = "this is a Sideband relay; it speaks WebSocket";
         let mut answer = ApiError::new(StatusCode::UPGRADE_REQUIRED, message).answer();
         let headers = answer.headers_mut();

@@ -11,7 +11,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::support::{Client, Peer, TestRelay, data, exchange, frame, hit, metric, request};
+use crate::support::{Client, Peer, TestRelay, data, exchange, frame, hit, http_metric, metric, request};
 
 async fn relay(change: impl FnOnce(&mut Limits)) -> TestRelay {
     let mut limits = Limits::default().without_rates();
@@ -104,7 +104,7 @@ async fn handshakes_per_second() {
 
 #[tokio::test]
 async fn requests_per_second() {
-    let relay = relay(|limits| limits.requests_per_second = 1.0).await;
+    let relay = few_requests().await;
     let get = async || relay.get("/.well-known/jwks.json", None).await;
     for _ in 0..5 {
         assert_eq!(get().await.status, 200);
@@ -113,9 +113,50 @@ async fn requests_per_second() {
     assert_eq!(refused.status, 429);
     assert!(refused.head.to_lowercase().contains("retry-after: 1"), "{}", refused.head);
     assert_eq!(refused.error().1, "TOO_MANY_REQUESTS");
-    assert!(hit(&relay, "requests_per_second").await >= 1.0);
-    assert_eq!(relay.get("/healthz", None).await.status, 200, "probes are not counted");
+    assert_eq!(relay.get("/healthz", None).await.status, 200, "whether it lives is always said");
+    assert!(refused_requests(&relay).await >= 1.0);
     relay.eventually(async || get().await.status == 200).await;
+}
+
+/// A relay that takes few requests, and any number on the operations' own address.
+async fn few_requests() -> TestRelay {
+    let mut config = sideband_relay::config::Config::dev();
+    config.limits.requests_per_second = 1.0;
+    config.metrics_listen = Some("127.0.0.1:0".parse().unwrap());
+    config.open_metrics = false;
+    TestRelay::with(|builder| builder.config(config)).await
+}
+
+async fn refused_requests(relay: &TestRelay) -> f64 {
+    let operations = relay.relay.metrics_address().unwrap().to_string();
+    http_metric(&operations, "sideband_relay_limits_hit_total{limit=\"requests_per_second\"}").await
+}
+
+/// Whatever reads the database for who has shown nothing, or would be a way around the limit.
+#[tokio::test]
+async fn requests_that_nobody_has_to_sign_in_for_are_limited_too() {
+    for (method, path, bearer, status) in [
+        ("GET", "/readyz", None, 200),
+        ("HEAD", "/readyz", None, 200),
+        ("GET", "/metrics", Some("wrong"), 401),
+        ("GET", "/", None, 426),
+        ("POST", "/", None, 426),
+        ("GET", "/nothing", None, 404),
+    ] {
+        let relay = few_requests().await;
+        let ask = async || request(relay.authority(), method, path, bearer, "").await.status;
+        for _ in 0..5 {
+            assert_eq!(ask().await, status, "{method} {path}");
+        }
+        assert_eq!(ask().await, 429, "{method} {path}");
+        assert!(refused_requests(&relay).await >= 1.0, "{method} {path}");
+        // A WebSocket has its own limit, and the operations' address has none.
+        relay.open(&relay.daemon_claims().sign()).await.expect("the daemon is let in");
+        let operations = relay.relay.metrics_address().unwrap().to_string();
+        for path in ["/readyz", "/metrics"].repeat(10) {
+            assert_eq!(request(&operations, "GET", path, None, "").await.status, 200, "{path}");
+        }
+    }
 }
 
 #[tokio::test]
