@@ -12,7 +12,8 @@ use ipnet::IpNet;
 use serde::Deserialize;
 
 use super::{
-    Config, ConfigError, ControlConfig, LogFormat, LogLevel, OidcConfig, Role, SharedSecret, Source, TlsFiles,
+    ANY_ORIGIN, Config, ConfigError, ControlConfig, LogFormat, LogLevel, OidcConfig, Role, SharedSecret, Source,
+    TlsFiles,
 };
 use crate::limits::Limits;
 
@@ -33,6 +34,7 @@ pub(super) struct Keys {
     allow_plain: Option<bool>,
     tls: Option<TlsFiles>,
     trusted_proxies: Option<Vec<Network>>,
+    cors_origins: Option<Vec<String>>,
     metrics_listen: Option<SocketAddr>,
     open_metrics: Option<bool>,
     oidc: Option<OidcConfig>,
@@ -111,6 +113,7 @@ impl Keys {
             allow_plain: self.allow_plain.unwrap_or(false),
             tls: self.tls,
             trusted_proxies: self.trusted_proxies.into_iter().flatten().map(|it| it.0).collect(),
+            cors_origins: self.cors_origins.unwrap_or_else(|| vec![ANY_ORIGIN.to_owned()]),
             metrics_listen: self.metrics_listen,
             open_metrics: self.open_metrics.unwrap_or(false),
             oidc: self.oidc,

@@ -27,6 +27,9 @@ pub const ENV_PREFIX: &str = "SIDEBAND_RELAY_";
 /// Least characters of a shared secret.
 const MIN_SECRET: usize = 32;
 
+/// What stands for every origin.
+const ANY_ORIGIN: &str = "*";
+
 /// A setting that cannot be used: what, where, and why, in one line.
 #[derive(Clone, Eq, PartialEq, Debug, thiserror::Error)]
 #[error("{where_from}: {what}")]
@@ -72,6 +75,9 @@ pub struct Config {
     pub tls: Option<TlsFiles>,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// Origins (`https://app.example.com`) whose pages may ask for sessions and keys from a browser;
+    /// `*` alone is every one.
+    pub cors_origins: Vec<String>,
     /// Where `/healthz`, `/readyz` and `/metrics` are served besides, to whoever can reach it.
     pub metrics_listen: Option<SocketAddr>,
     /// `/metrics` on the main address does not ask for the admin token.
@@ -107,6 +113,7 @@ impl Config {
             allow_plain: false,
             tls: None,
             trusted_proxies: Vec::new(),
+            cors_origins: vec![ANY_ORIGIN.to_owned()],
             metrics_listen: None,
             open_metrics: true,
             oidc: None,
@@ -165,6 +172,7 @@ impl Config {
         }
         check_url("relay_url", self.relay_url.as_deref(), ["ws://", "wss://"])?;
         check_url("api_url", self.api_url.as_deref(), ["http://", "https://"])?;
+        check_origins(&self.cors_origins)?;
         if self.listen.ip().is_unspecified() && self.relay_url.is_none() {
             let message = format!("relay_url is missing: nobody can connect to {}", self.listen.ip());
             return Err(ConfigError::whole(message));
@@ -247,6 +255,7 @@ impl Config {
             ("threads", self.threads == new.threads),
             ("allow_plain", self.allow_plain == new.allow_plain),
             ("tls", self.tls == new.tls),
+            ("cors_origins", self.cors_origins == new.cors_origins),
             ("metrics_listen", self.metrics_listen == new.metrics_listen),
             ("open_metrics", self.open_metrics == new.open_metrics),
             ("oidc", self.oidc == new.oidc),
@@ -282,4 +291,26 @@ fn check_url(key: &str, url: Option<&str>, schemes: [&str; 2]) -> Result<(), Con
             Err(ConfigError::whole(format!("{key} = {url:?} is not a URL that begins with {plain} or {secure}")))
         }
     }
+}
+
+fn check_origins(origins: &[String]) -> Result<(), ConfigError> {
+    let fault = |what| Err(ConfigError::whole(format!("cors_origins: {what}")));
+    if origins.len() > 1 && origins.iter().any(|origin| origin == ANY_ORIGIN) {
+        return fault("\"*\" is every origin; leave it or the others out".to_owned());
+    }
+    match origins.iter().find(|origin| *origin != ANY_ORIGIN && !is_origin(origin)) {
+        Some(bad) => fault(format!("{bad:?} is not an origin as browsers write it (\"https://app.example.com\")")),
+        None => Ok(()),
+    }
+}
+
+/// Whether a browser may send this text: it is compared with what one sends, letter by letter.
+fn is_origin(text: &str) -> bool {
+    let Ok(url) = Url::parse(text) else {
+        return false;
+    };
+    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    // No page comes from a WebSocket, and none from all hosts at once.
+    let of_pages = !matches!(url.scheme(), "ws" | "wss") && !text.contains('*');
+    of_pages && url.host_str().is_some_and(|host| format!("{}://{host}{port}", url.scheme()) == text)
 }

@@ -8,6 +8,7 @@ use super::{
     Front,
     accept::Visitor,
     admission::Refused,
+    cors::{self, Marks},
     upgrade::{self, Slot},
 };
 use crate::control::{self, Answer, ApiError, json_answer};
@@ -26,9 +27,10 @@ impl From<Refused> for ApiError {
 pub(crate) async fn handle(front: Arc<Front>, visitor: Visitor, slot: Slot, request: Request<Incoming>) -> Answer {
     let path = request.uri().path().to_owned();
     let endpoint = endpoint(&path);
+    let marks = Marks::of(&front.origins, &path, &request).filter(|_| !visitor.operations_only);
     // The deadline is the body's: everything else here is quick, or has a deadline of its own.
     let time = front.limits.get().request_time;
-    let answer = match tokio::time::timeout(time, route(&front, &visitor, &slot, &path, request)).await {
+    let mut answer = match tokio::time::timeout(time, route(&front, &visitor, &slot, &path, request)).await {
         Ok(Ok(answer)) => answer,
         Ok(Err(error)) => {
             tracing::debug!(
@@ -45,6 +47,9 @@ pub(crate) async fn handle(front: Arc<Front>, visitor: Visitor, slot: Slot, requ
             ApiError::new(StatusCode::REQUEST_TIMEOUT, "the request took too long").answer()
         }
     };
+    if let Some(marks) = marks {
+        marks.mark(answer.headers_mut());
+    }
     front.metrics.request(endpoint, answer.status().as_u16());
     answer
 }
@@ -93,6 +98,9 @@ async fn route(
         "/metrics" if get => return metrics(front, visitor, &request).await,
         _ if visitor.operations_only => return Err(ApiError::not_found("nothing is here")),
         _ => (),
+    }
+    if *request.method() == Method::OPTIONS && cors::method(path).is_some() {
+        return front.control().map(|_| cors::preflight());
     }
     if let Some(procedure) = path.strip_prefix("/api/trpc/") {
         return control::handle_procedure(front, procedure, client, request).await;

@@ -4,6 +4,7 @@ mod accept;
 mod address;
 mod admission;
 mod changes;
+mod cors;
 mod health;
 mod held;
 mod http;
@@ -27,6 +28,7 @@ pub(crate) use accept::{serve, serve_operations};
 pub(crate) use address::TrustedProxies;
 pub(crate) use admission::{Admission, Places};
 pub(crate) use changes::{Changes, watch as watch_changes};
+pub(crate) use cors::Origins;
 pub use tls::TlsError;
 pub(crate) use tls::{Tls, watch as watch_tls};
 
@@ -64,6 +66,8 @@ pub(crate) struct Front {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) admission: Arc<Admission>,
     pub(crate) proxies: Shared<TrustedProxies>,
+    /// Whose pages may call what pages call.
+    pub(crate) origins: Origins,
     pub(crate) tls: Option<Arc<Tls>>,
     /// Whether `/metrics` asks for the admin token.
     pub(crate) open_metrics: bool,

@@ -83,6 +83,45 @@ fn a_trusted_proxy_is_an_address_or_a_network() {
 }
 
 #[test]
+fn the_origins_of_pages_are_written_as_browsers_write_them() {
+    let origins = |list: &str| load(&[file(&format!("data_dir = 'x'\ncors_origins = {list}")).unwrap()]);
+    assert_eq!(load(&[file("data_dir = 'x'").unwrap()]).unwrap().cors_origins, ["*"]);
+    assert_eq!(origins("['*']").unwrap().cors_origins, ["*"]);
+    assert!(origins("[]").unwrap().cors_origins.is_empty());
+    for good in [
+        "https://app.example.com",
+        "http://localhost:5173",
+        "http://[::1]:5173",
+        "https://xn--bcher-kva.example",
+        "chrome-extension://aeblfdkhhhdcdjpifhhbdiojplfjncoa",
+    ] {
+        assert_eq!(origins(&format!("['{good}']")).unwrap().cors_origins, [good]);
+    }
+    for bad in [
+        "",
+        "null",
+        "app.example.com",
+        "https://app.example.com/",
+        "https://app.example.com/page",
+        "https://app.example.com:443",
+        "https://App.example.com",
+        "https://user@app.example.com",
+        "https://app.example.com?",
+        "https://*.example.com",
+        "wss://app.example.com",
+    ] {
+        let error = origins(&format!("['https://good.example', '{bad}']")).expect_err(bad);
+        assert!(error.contains("cors_origins") && error.contains(&format!("{bad:?}")), "{error}");
+    }
+    assert!(origins("['*', 'https://app.example.com']").unwrap_err().contains("cors_origins"));
+    let env = env(&[("SIDEBAND_RELAY_DATA_DIR", "x"), ("SIDEBAND_RELAY_CORS_ORIGINS", "['https://env.example']")]);
+    assert_eq!(load(std::slice::from_ref(&env)).unwrap().cors_origins, ["https://env.example"]);
+    let mut flags = Source::flags([]).unwrap();
+    flags.set_pair("cors_origins=['https://flag.example']").unwrap();
+    assert_eq!(load(&[env, flags]).unwrap().cors_origins, ["https://flag.example"]);
+}
+
+#[test]
 fn unknown_keys_are_refused_wherever_they_are() {
     assert!(refused("data_dir = 'x'\nlisten_on = '127.0.0.1:1'").contains("listen_on"));
     assert!(refused("data_dir = 'x'\n[limits]\ngrace = 1").contains("there is no limit grace"));

@@ -6,6 +6,7 @@ mod cli;
 mod config;
 mod connection;
 mod control_plane;
+mod cors;
 mod data_dir;
 mod docs;
 mod doctor;

@@ -18,6 +18,11 @@ impl Reply {
         serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("not JSON: {}", self.body))
     }
 
+    /// A header's value; `name` in small letters, as it is sent.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+    }
+
     /// `result.data` of a procedure that succeeded.
     pub(crate) fn output(&self) -> Value {
         assert_eq!(self.status, 200, "{}", self.body);
@@ -45,13 +50,23 @@ pub(crate) async fn try_request(
     bearer: Option<&str>,
     body: &str,
 ) -> Option<Reply> {
-    let mut tcp = TcpStream::connect(authority).await.ok()?;
     let bearer = bearer.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
+    send(authority, method, path, &format!("{bearer}Content-Type: application/json\r\n"), body).await
+}
+
+/// The same with other headers, each with its line's end.
+pub(crate) async fn send(authority: &str, method: &str, path: &str, headers: &str, body: &str) -> Option<Reply> {
     let length = body.len();
     let request = format!(
-        "{method} {path} HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n{bearer}\
-         Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+        "{method} {path} HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n{headers}\
+         Content-Length: {length}\r\n\r\n{body}"
     );
+    send_raw(authority, &request).await
+}
+
+/// The answer to what is sent as it is, when the relay has hung up.
+pub(crate) async fn send_raw(authority: &str, request: &str) -> Option<Reply> {
+    let mut tcp = TcpStream::connect(authority).await.ok()?;
     tcp.write_all(request.as_bytes()).await.ok()?;
     let mut answer = Vec::new();
     tcp.read_to_end(&mut answer).await.ok()?;
