@@ -25,10 +25,10 @@ async function startPaused(t, options = {}) {
 
 test("both sides pause and resume without a reconnect, and calls in flight survive", async (t) => {
   const gate = deferred();
-  const entered = deferred();
+  const entered = { client: deferred(), daemon: deferred() };
   const { account, peer, remote } = await startPair(t, relay);
-  peer.rpc.handle("slow.client", () => (entered.resolve(), gate.promise));
-  remote.rpc.handle("slow.daemon", () => gate.promise);
+  peer.rpc.handle("slow.client", () => (entered.client.resolve(), gate.promise));
+  remote.rpc.handle("slow.daemon", () => (entered.daemon.resolve(), gate.promise));
   const log = [];
   for (const [name, side] of [
     ["client", peer],
@@ -39,7 +39,8 @@ test("both sides pause and resume without a reconnect, and calls in flight survi
     }
   }
   const calls = [peer.rpc.call("slow.daemon"), remote.rpc.call("slow.client")];
-  await entered.promise;
+  // What is still on its way to the daemon is lost with its connection.
+  await Promise.all([entered.client.promise, entered.daemon.promise]);
   const paused = [reached(peer, "paused"), reached(remote, "paused")];
   await relay.cutDaemon(account.daemonId);
   await Promise.all(paused);
