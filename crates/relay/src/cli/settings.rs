@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use sideband_relay::{
-    Admin,
+    Admin, Relay,
     config::{Config, ConfigError, Source, environment, read_file},
 };
 
@@ -106,7 +106,8 @@ impl Settings {
 
     /// `sideband-relay check-config`.
     pub(crate) fn check(&self) -> Result<(), Failure> {
-        self.load().map_err(Failure::unusable)?;
+        let config = self.load().map_err(Failure::unusable)?;
+        Relay::builder().config(config).check().map_err(Failure::unusable)?;
         println!("The configuration is good.");
         Ok(())
     }

@@ -177,6 +177,15 @@ impl Config {
             let message = format!("relay_url is missing: nobody can connect to {}", self.listen.ip());
             return Err(ConfigError::whole(message));
         }
+        if let Some(metrics) = self.metrics_listen
+            && overlap(self.listen, metrics)
+        {
+            let message = format!("metrics_listen = {metrics} and listen = {} are one address", self.listen);
+            return Err(ConfigError::whole(message));
+        }
+        if self.region.as_ref().is_some_and(|region| region.trim().is_empty()) {
+            return Err(ConfigError::whole("region is empty; leave it out where there are none"));
+        }
         if self.tls.is_some() && self.allow_plain {
             return Err(ConfigError::whole("tls and allow_plain contradict each other"));
         }
@@ -230,6 +239,9 @@ impl Config {
 
     /// Keys that come over a plain connection are anybody's.
     fn check_asked(&self, key: &str, url: &Url) -> Result<(), ConfigError> {
+        if has_credentials(url) {
+            return Err(credentials_in(key));
+        }
         let loopback = match url.host() {
             Some(url::Host::Ipv4(address)) => address.is_loopback(),
             Some(url::Host::Ipv6(address)) => address.is_loopback(),
@@ -285,12 +297,30 @@ fn check_url(key: &str, url: Option<&str>, schemes: [&str; 2]) -> Result<(), Con
     };
     let known = schemes.iter().any(|scheme| url.starts_with(scheme));
     match Url::parse(url) {
+        Ok(parsed) if has_credentials(&parsed) => Err(credentials_in(key)),
         Ok(parsed) if known && parsed.has_host() && parsed.query().is_none() && parsed.fragment().is_none() => Ok(()),
         _ => {
             let [plain, secure] = schemes;
-            Err(ConfigError::whole(format!("{key} = {url:?} is not a URL that begins with {plain} or {secure}")))
+            let shown = parts::harmless(url, " = ");
+            Err(ConfigError::whole(format!("{key}{shown} is not a URL that begins with {plain} or {secure}")))
         }
     }
+}
+
+fn has_credentials(url: &Url) -> bool {
+    !url.username().is_empty() || url.password().is_some()
+}
+
+/// URLs are told to others and written in logs. The message must not repeat what is refused.
+fn credentials_in(key: &str) -> ConfigError {
+    ConfigError::whole(format!("{key} has a user or a password in it (before the @); leave them out"))
+}
+
+/// Whether nobody can listen on both: one port, and one address or all of its kind.
+fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+    let (first, second) = (one.ip(), other.ip());
+    let all = first.is_unspecified() || second.is_unspecified();
+    one.port() != 0 && one.port() == other.port() && (first == second || (all && first.is_ipv4() == second.is_ipv4()))
 }
 
 fn check_origins(origins: &[String]) -> Result<(), ConfigError> {

@@ -3,7 +3,7 @@
 use std::{fmt, path::PathBuf};
 
 use reqwest::Url;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de::Error as _};
 use zeroize::Zeroizing;
 
 /// What a process does.
@@ -65,6 +65,7 @@ pub struct OidcConfig {
     /// `iss` of the tokens.
     pub issuer: String,
     /// Where the issuer's keys are.
+    #[serde(deserialize_with = "url")]
     pub jwks_url: Url,
     /// What `aud` of the tokens has to contain.
     pub audience: String,
@@ -77,15 +78,33 @@ fn default_claim() -> String {
     "sideband_daemons".to_owned()
 }
 
+/// A URL, whose text is not repeated if there may be a password in it.
+fn url<'de, D: Deserializer<'de>>(source: D) -> Result<Url, D::Error> {
+    let text = String::deserialize(source)?;
+    Url::parse(&text).map_err(|error| D::Error::custom(format!("{error}{}", harmless(&text, ": "))))
+}
+
+fn some_url<'de, D: Deserializer<'de>>(source: D) -> Result<Option<Url>, D::Error> {
+    url(source).map(Some)
+}
+
+/// What was given for a URL as a message may show it: nothing if there is an @ in it, since what
+/// stands before one may be a password.
+pub(super) fn harmless(text: &str, before: &str) -> String {
+    if text.contains('@') { String::new() } else { format!("{before}{text:?}") }
+}
+
 /// The control plane of a relay that runs apart from it.
 #[derive(Clone, Eq, PartialEq, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ControlConfig {
     /// Where it is.
+    #[serde(deserialize_with = "url")]
     pub url: Url,
     /// `iss` of its tokens; the URL if left out.
     pub issuer: Option<String>,
     /// Where its keys are; `/.well-known/jwks.json` below the URL if left out.
+    #[serde(default, deserialize_with = "some_url")]
     pub jwks_url: Option<Url>,
 }
 

@@ -9,9 +9,10 @@ pub use running::RunningRelay;
 
 use crate::{
     config::{Config, ConfigError},
-    front::TlsError,
+    front::{Tls, TlsError},
     limits::Limits,
-    store::StoreError,
+    remote::read_authorities,
+    store::{StoreError, check_directory},
     token::Jwks,
 };
 
@@ -114,6 +115,21 @@ impl RelayBuilder {
         self
     }
 
+    /// What can be said of a start without one: whether the settings fit together, and whether the
+    /// files that they name can be used. Nothing is made, opened for writing or listened on.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that is wrong; [`start`](Self::start) fails with the same.
+    pub fn check(&self) -> Result<(), StartError> {
+        let Config { tls, ca_file, data_dir, .. } = &self.config;
+        self.config.check()?;
+        tls.clone().map(Tls::load).transpose()?;
+        ca_file.as_deref().map(read_authorities).transpose()?;
+        data_dir.as_deref().map(check_directory).transpose()?;
+        Ok(())
+    }
+
     /// Starts the relay on threads of its own. It runs until [`RunningRelay::shutdown`], or until
     /// the returned value is dropped.
     ///
@@ -122,7 +138,7 @@ impl RelayBuilder {
     /// When the settings do not fit, the address is taken, the data directory cannot be used or is
     /// in use, or the system has no threads left.
     pub async fn start(self) -> Result<RunningRelay, StartError> {
-        self.config.check()?;
+        self.check()?;
         start::start(self).await
     }
 }

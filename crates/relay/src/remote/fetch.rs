@@ -37,6 +37,22 @@ impl FetchError {
     }
 }
 
+/// The certificates of a `ca_file`.
+///
+/// # Errors
+///
+/// When it cannot be read, or there is none in it that can be used.
+pub(crate) fn read_authorities(path: &Path) -> Result<RootCertStore, ConfigError> {
+    let fault = |why: &dyn std::fmt::Display| ConfigError::new(path.display().to_string(), why.to_string());
+    let pem = fs::read(path).map_err(|error| fault(&error))?;
+    let own: Vec<_> = CertificateDer::pem_slice_iter(&pem).collect::<Result<_, _>>().map_err(|error| fault(&error))?;
+    let mut roots = RootCertStore::empty();
+    match roots.add_parsable_certificates(own) {
+        (0, _) => Err(fault(&"there is no certificate in it")),
+        _ => Ok(roots),
+    }
+}
+
 /// Makes requests.
 #[derive(Clone)]
 pub(crate) struct Fetch(Client);
@@ -48,14 +64,7 @@ impl Fetch {
         // Some of a system's certificates may be unusable; the others still are.
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         if let Some(path) = ca_file {
-            let fault = |why: &dyn std::fmt::Display| ConfigError::new(path.display().to_string(), why.to_string());
-            let pem = fs::read(path).map_err(|error| fault(&error))?;
-            let own: Vec<_> =
-                CertificateDer::pem_slice_iter(&pem).collect::<Result<_, _>>().map_err(|error| fault(&error))?;
-            let (added, _) = roots.add_parsable_certificates(own);
-            if added == 0 {
-                return Err(fault(&"there is no certificate in it"));
-            }
+            roots.extend(read_authorities(path)?.roots);
         }
         let provider = Arc::new(default_provider());
         let tls = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();

@@ -7,5 +7,5 @@ mod keys;
 pub(crate) use control::{
     HORIZON, RemoteControl, RemoteRelay, RevocationLine, RevocationList, below, watch as watch_control,
 };
-pub(crate) use fetch::Fetch;
+pub(crate) use fetch::{Fetch, read_authorities};
 pub(crate) use keys::{KeyCache, KeySet};

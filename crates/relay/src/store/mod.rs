@@ -26,7 +26,7 @@ pub(crate) use access::{Access, AddUser, Revocation, Revoked};
 pub use daemons::DaemonRow;
 pub(crate) use daemons::{AddDaemon, Daemon};
 pub use keys::KeyRow;
-pub(crate) use schema::{open_private, prepare_directory};
+pub(crate) use schema::{check_directory, open_private, prepare_directory};
 
 /// Jobs that may wait for the database thread. More mean that the disk does not keep up; then a
 /// request is refused with 503 rather than queued without end.

@@ -3,6 +3,7 @@
 use std::{
     fmt::Display,
     fs::{self, File},
+    io,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -77,6 +78,15 @@ pub(crate) fn prepare_directory(directory: &Path) -> Result<(), StoreError> {
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(directory).map_err(|error| broken(directory, &error))
+}
+
+/// Whether it is a directory, or may become one: the same without making it.
+pub(crate) fn check_directory(directory: &Path) -> Result<(), StoreError> {
+    match fs::metadata(directory) {
+        Ok(found) if !found.is_dir() => Err(broken(directory, &"it is not a directory")),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(broken(directory, &error)),
+        _ => Ok(()),
+    }
 }
 
 fn broken(path: &Path, error: &dyn Display) -> StoreError {

@@ -7,6 +7,13 @@ use tempfile::TempDir;
 
 use crate::support::process::{fails, program};
 
+/// The line with which `serve` refuses to start. `check-config` has to say the same.
+fn refuses(arguments: &[&str]) -> String {
+    let line = fails(2, &[&["serve"], arguments].concat());
+    assert_eq!(fails(2, &[&["check-config"], arguments].concat()), line);
+    line
+}
+
 struct Place(TempDir);
 
 impl Place {
@@ -47,10 +54,10 @@ impl Place {
 fn an_unknown_key() {
     let place = Place::new();
     let file = place.write("relay.toml", "data_dir = 'x'\nlisten_on = '127.0.0.1:1'");
-    let line = fails(2, &["serve", "--config", &file]);
+    let line = refuses(&["--config", &file]);
     assert!(line.contains(&file) && line.contains("listen_on"), "{line}");
     let data_dir = place.path("data");
-    assert!(fails(2, &["serve", "--data-dir", &data_dir, "--set", "limits.grace=1"]).contains("no limit grace"));
+    assert!(refuses(&["--data-dir", &data_dir, "--set", "limits.grace=1"]).contains("no limit grace"));
     let output = program().args(["serve", "--data-dir", &data_dir]).env("SIDEBAND_RELAY_LISTN", "x").output().unwrap();
     let line = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.code() == Some(2) && line.contains("listn") && line.lines().count() == 1, "{line}");
@@ -61,8 +68,8 @@ fn an_unknown_key() {
 fn a_missing_file_and_a_missing_setting() {
     let place = Place::new();
     let none = place.path("none.toml");
-    assert!(fails(2, &["serve", "--config", &none]).contains(&none));
-    assert!(fails(2, &["serve"]).contains("data_dir is missing"));
+    assert!(refuses(&["--config", &none]).contains(&none));
+    assert!(refuses(&[]).contains("data_dir is missing"));
     assert!(fails(2, &["daemon", "list"]).contains("data_dir is missing"));
 }
 
@@ -70,8 +77,8 @@ fn a_missing_file_and_a_missing_setting() {
 fn contradictory_settings() {
     let place = Place::new();
     let data_dir = place.path("data");
-    let serve = |more: &[&str]| fails(2, &[&["serve", "--data-dir", &data_dir], more].concat());
-    assert!(serve(&["--dev"]).contains("--dev"));
+    let serve = |more: &[&str]| refuses(&[&["--data-dir", &data_dir], more].concat());
+    assert!(fails(2, &["serve", "--data-dir", &data_dir, "--dev"]).contains("--dev"));
     assert!(serve(&["--listen", "0.0.0.0:0"]).contains("relay_url"));
     assert!(serve(&["--listen", "192.0.2.1:80"]).contains("allow_plain"));
     let tls = ["--tls-certificate", "x", "--tls-key", "x", "--allow-plain"];
@@ -82,6 +89,11 @@ fn contradictory_settings() {
     let secret = format!("shared_secret={}", "s".repeat(32));
     assert!(serve(&["--set", &secret]).contains("shared_secret makes no sense"));
     assert!(serve(&["--set", &secret, "--set", "shared_secret_file=x"]).contains("contradict each other"));
+    assert!(serve(&["--set", "metrics_listen=127.0.0.1:8787"]).contains("metrics_listen"));
+    assert!(serve(&["--set", "region="]).contains("region"));
+    assert!(serve(&["--set", "cors_origins=['*', 'https://x']"]).contains("cors_origins"));
+    let line = serve(&["--relay-url", "wss://user:hunter2@relay.example"]);
+    assert!(line.contains("relay_url") && !line.contains("hunter2"), "{line}");
     assert!(!Path::new(&data_dir).exists(), "nothing was made");
 }
 
@@ -144,7 +156,7 @@ fn a_certificate_that_does_not_fit_its_key() {
     let data_dir = place.path("data");
     let serve = |certificate: &str, key: &str| {
         let tls = ["--tls-certificate", certificate, "--tls-key", key];
-        fails(2, &[&["serve", "--listen", "127.0.0.1:0", "--data-dir", &data_dir], &tls[..]].concat())
+        refuses(&[&["--listen", "127.0.0.1:0", "--data-dir", &data_dir], &tls[..]].concat())
     };
     let line = serve(&certificate, &key);
     assert!(line.contains(&key) && line.contains("does not fit") && line.contains(&certificate), "{line}");
@@ -152,6 +164,27 @@ fn a_certificate_that_does_not_fit_its_key() {
     assert!(serve(&nonsense, &key).contains(&nonsense));
     assert!(serve(&certificate, &nonsense).contains(&nonsense));
     assert!(serve(&place.path("none.pem"), &key).contains("none.pem"));
+    assert!(serve(&certificate, &place.path("none.pem")).contains("none.pem"));
+    assert!(!Path::new(&data_dir).exists(), "nothing was made");
+}
+
+#[test]
+fn files_of_others_that_cannot_be_used() {
+    let place = Place::new();
+    let data_dir = place.path("data");
+    let set = |key: &str, path: &str| {
+        let pair = format!("{key}={path}");
+        let line = refuses(&["--listen", "127.0.0.1:0", "--data-dir", &data_dir, "--set", &pair]);
+        assert!(line.contains(path), "{line}");
+    };
+    set("ca_file", &place.path("none.pem"));
+    set("ca_file", &place.write("nonsense.pem", "nonsense"));
+    set("shared_secret_file", &place.path("none"));
+    let file = place.write("file", "x");
+    assert!(refuses(&["--listen", "127.0.0.1:0", "--data-dir", &file]).contains("not a directory"));
+    let below = format!("{file}/data");
+    assert!(refuses(&["--listen", "127.0.0.1:0", "--data-dir", &below]).contains(&below));
+    assert!(!Path::new(&data_dir).exists(), "nothing was made");
 }
 
 #[test]

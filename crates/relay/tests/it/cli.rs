@@ -139,5 +139,31 @@ fn check_config_says_whether_it_is_good() {
     assert_eq!(with("SIDEBAND_RELAY_X").code(), Some(2));
     // What the example programs have in their environment is no setting.
     assert!(with("SIDEBAND_RELAY_URL").success());
-    assert!(!directory.path().join("sideband-relay").exists(), "nothing was started or made");
+    // With everything that it can look at.
+    let write = |name: &str, text: String| {
+        let path = directory.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let pair = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let certificate = write("cert.pem", pair.cert.pem());
+    let key = write("key.pem", pair.signing_key.serialize_pem());
+    let data_dir = directory.path().join("data");
+    let authorities = format!("ca_file={certificate}");
+    let output = run(&[
+        "check-config",
+        "--data-dir",
+        data_dir.to_str().unwrap(),
+        "--tls-certificate",
+        &certificate,
+        "--tls-key",
+        &key,
+        "--set",
+        &authorities,
+        "--set",
+        "metrics_listen=127.0.0.1:9090",
+    ]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.stdout, b"The configuration is good.\n");
+    assert!(!data_dir.exists(), "nothing was started or made");
 }

@@ -148,6 +148,8 @@ fn values_that_make_no_sense_are_refused() {
         "data_dir = 'x'\nrelay_url = 'wss://'",
         "data_dir = 'x'\nrelay_url = 'wss://relay?x=1'",
         "data_dir = 'x'\napi_url = 'relay'",
+        "data_dir = 'x'\nregion = ''",
+        "data_dir = 'x'\nregion = ' '",
         "data_dir = 'x'\n[limits]\ngrace_seconds = -1",
         "data_dir = 'x'\n[limits]\nkeep_bytes = 1.5",
         "data_dir = 'x'\n[limits]\nkeep_bytes = 'many'",
@@ -156,6 +158,54 @@ fn values_that_make_no_sense_are_refused() {
         "data_dir = 'x",
     ] {
         refused(text);
+    }
+}
+
+#[test]
+fn credentials_in_a_url_are_refused_and_not_repeated() {
+    let control = "role = 'relay'\n[control]\nurl =";
+    let oidc = "data_dir = 'x'\n[oidc]\nissuer = 'x'\naudience = 'x'\njwks_url =";
+    for (settings, url, key) in [
+        ("data_dir = 'x'\nrelay_url =", "wss://user:hunter2@relay.example", "relay_url"),
+        ("data_dir = 'x'\nrelay_url =", "wss://hunter2@relay.example", "relay_url"),
+        ("data_dir = 'x'\nrelay_url =", "https://user:hunter2@relay.example", "relay_url"),
+        ("data_dir = 'x'\nrelay_url =", "user:hunter2@relay.example", "relay_url"),
+        ("data_dir = 'x'\napi_url =", "https://:hunter2@relay.example", "api_url"),
+        (control, "https://user:hunter2@relay.example", "control.url"),
+        (control, "https://user:hunter2@", "control.url"),
+        (control, "ftp://user:hunter2@relay.example", "control.url"),
+        (oidc, "https://user:hunter2@relay.example:x", "oidc.jwks_url"),
+        (oidc, "http://user:hunter2@relay.example", "oidc.jwks_url"),
+    ] {
+        let error = refused(&format!("{settings} '{url}'"));
+        assert!(error.contains(key) && !error.contains("hunter2"), "{error}");
+    }
+    let at = file("data_dir = 'x'\nrelay_url = 'wss://relay.example/@home'").unwrap();
+    load(&[at]).expect("an @ in a path is no password");
+}
+
+#[test]
+fn two_listeners_have_two_addresses() {
+    let both = |listen: &str, metrics: &str| {
+        let more = "relay_url = 'wss://relay.example'\nallow_plain = true\ndata_dir = 'x'";
+        load(&[file(&format!("listen = '{listen}'\nmetrics_listen = '{metrics}'\n{more}")).unwrap()])
+    };
+    for (listen, metrics) in [
+        ("127.0.0.1:9090", "127.0.0.1:9090"),
+        ("0.0.0.0:9090", "127.0.0.1:9090"),
+        ("127.0.0.1:9090", "0.0.0.0:9090"),
+        ("[::]:9090", "[::1]:9090"),
+    ] {
+        let error = both(listen, metrics).expect_err(listen);
+        assert!(error.contains("metrics_listen") && error.contains(metrics), "{error}");
+    }
+    for (listen, metrics) in [
+        ("127.0.0.1:9090", "127.0.0.1:9091"),
+        ("127.0.0.1:9090", "127.0.0.2:9090"),
+        ("127.0.0.1:9090", "[::1]:9090"),
+        ("127.0.0.1:0", "127.0.0.1:0"),
+    ] {
+        both(listen, metrics).expect(listen);
     }
 }
 
