@@ -40,6 +40,21 @@ test("npx @sideband/relay serve --dev works from the built tree, and ends when n
   await until(async () => !(await isServed(`${apiUrl}/healthz`)));
 });
 
+test("npm run relay starts what the build left, and ends when npm is ended", async (t) => {
+  const { scripts } = JSON.parse(fs.readFileSync(path.join(root, "package.json"), "utf8"));
+  assert.match(scripts.relay, /^node scripts\/prepare\.mjs && node npm\/relay\/bin\.js /, "no build of its own");
+  const script = scripts.relay.replace(/^.*&& /, "");
+  const project = fs.mkdtempSync(path.join(os.tmpdir(), "sideband-run-"));
+  atEnd(t, () => fs.rmSync(project, { recursive: true }));
+  const manifest = { scripts: { relay: `true && ${script.replace("npm/relay/bin.js", launcher)} --json` } };
+  fs.writeFileSync(path.join(project, "package.json"), JSON.stringify(manifest));
+  const { child, closed, first } = start(t, "npm", ["run", "--silent", "relay"], { cwd: project });
+  const { apiUrl } = JSON.parse(await first);
+  child.kill("SIGTERM");
+  await closed;
+  await until(async () => !(await isServed(`${apiUrl}/healthz`)));
+});
+
 for (const signal of ["SIGTERM", "SIGINT"]) {
   test(`${signal} ends the relay in order`, async (t) => {
     const { child, closed, first } = start(t, process.execPath, [launcher, "serve", "--dev", "--json"]);

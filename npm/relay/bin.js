@@ -50,10 +50,10 @@ function main() {
   const pass = (signal) => child.kill(signal);
   const signals = ["SIGINT", "SIGTERM", "SIGHUP"];
   for (const signal of signals) process.on(signal, pass);
-  // npx runs this through a shell, which may die of a signal without passing it on.
+  // npx and npm run this through a shell, which may die of a signal without passing it on.
   const parent = process.ppid;
   const orphaned = () => process.ppid !== parent && child.kill("SIGTERM");
-  if (process.env.npm_command === "exec") setInterval(orphaned, 250).unref();
+  if (["exec", "run", "run-script"].includes(process.env.npm_command)) setInterval(orphaned, 250).unref();
   child.on("exit", (code, signal) => {
     if (signal === null) process.exit(code);
     for (const each of signals) process.off(each, pass);
