@@ -120,6 +120,18 @@ test("whenReady: at once when active, cancelled on abort, peer_closed on close",
   await rejected;
 });
 
+test("whenReady that is given up says why the last attempt failed", async (t) => {
+  const { account } = await startDaemon(t, relay);
+  const getAccessToken = () => Promise.reject(new Error("the vault is closed"));
+  const peer = startClient(t, relay, account, { getAccessToken });
+  const controller = new AbortController();
+  const ready = peer.whenReady({ signal: controller.signal });
+  peer.on("reconnecting", () => controller.abort());
+  const expected = { code: "cancelled", message: /; the last attempt failed: .*the vault is closed/ };
+  await assert.rejects(ready, expected);
+  await assert.rejects(peer.whenReady({ signal: AbortSignal.abort() }), expected);
+});
+
 test("connect(): from idle, the running promise while connecting, invalid_state else", async (t) => {
   const { account } = await startDaemon(t, relay);
   const peer = startClient(t, relay, account);

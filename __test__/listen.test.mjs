@@ -76,6 +76,14 @@ test("a refused key rejects at once with CloudApiError, and shows no key", async
   });
 });
 
+test("a key with the line break of its file is a TypeError that names it, and shows no key", async () => {
+  for (const apiKey of ["sbnd_dak_x\n", "sbnd_dak_x y", "sbnd_dak_é"]) {
+    const error = { name: "TypeError", message: /^apiKey must not contain blanks, [^_]*$/ };
+    await assert.rejects(listen(options({ apiKey })), error);
+    await assert.rejects(renewPresenceToken(apiKey, "http://127.0.0.1:9"), error);
+  }
+});
+
 for (const status of [400, 401, 403, 404]) {
   test(`${status} from the control plane rejects without another try`, async (t) => {
     const { apiUrl, seen } = await startApi(t, (response) => response.writeHead(status).end("{}"));

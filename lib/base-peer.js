@@ -4,7 +4,6 @@
 const { inspect } = require("node:util");
 const { captureCallSite } = require("./callsite.js");
 const { optionalSignal } = require("./options.js");
-const { PeerError, PeerErrorCode } = require("./errors.js");
 const { Events } = require("./event-table.js");
 const { Rpc } = require("./rpc.js");
 
@@ -50,10 +49,7 @@ class BasePeer {
   async whenReady(options) {
     const signal = optionalSignal(options?.signal, "signal");
     const site = captureCallSite(BasePeer.prototype.whenReady, 0);
-    if (signal?.aborted) {
-      const why = { cause: signal.reason };
-      throw new PeerError(PeerErrorCode.Cancelled, "waiting for the peer was cancelled", why);
-    }
+    if (signal?.aborted) throw this.#core.cancelledError(signal.reason);
     await this.#core.whenReady(signal, site);
   }
 

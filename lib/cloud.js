@@ -12,6 +12,7 @@ const {
   optionalString,
   optionalUrl,
   requiredCallback,
+  requiredKey,
   requiredString,
 } = require("./options.js");
 const { policy } = require("./policies.js");
@@ -28,7 +29,7 @@ async function listen(options) {
   const { defaultTimeoutMs, ...rpc } = policy(options, "rpcPolicy");
   const plan = {
     mode: "cloud",
-    apiKey: requiredString(options.apiKey, "apiKey"),
+    apiKey: requiredKey(options.apiKey, "apiKey"),
     daemonId: optionalString(options.daemonId, "daemonId"),
     apiUrl: optionalUrl(options.apiUrl, "apiUrl", "https:", "http:") ?? API_URL,
     relayUrl: optionalUrl(options.relayUrl, "relayUrl", "wss:", "ws:") ?? RELAY_URL,

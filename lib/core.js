@@ -18,6 +18,8 @@ class PeerCore {
   handle = 0;
   /** Why the peer closed, where there was a reason. */
   ending;
+  /** Why the last attempt failed, or what dropped the connection, until the peer is active again. */
+  #setback;
   /** What the program's callbacks threw in this attempt, by ask id. */
   thrown = new Map();
   /** Messages that wait for `onConnection`, while it is pending. */
@@ -85,6 +87,8 @@ class PeerCore {
     const error = errorText === undefined ? undefined : errorFrom(JSON.parse(errorText), this.thrown);
     // An attempt's own errors are kept no longer than the attempt.
     if (next === "connecting" || next === "active") this.thrown.clear();
+    if (next === "reconnecting") this.#setback = error;
+    else if (next === "active") this.#setback = undefined;
     if (next === "closed") this.end(error);
     else this.moveTo(next);
   }
@@ -186,8 +190,7 @@ class PeerCore {
       };
       const onAbort = () => {
         this.#readyWaiters.delete(waiter);
-        const options = { cause: signal.reason };
-        reject(site.applyTo(new PeerError(PeerErrorCode.Cancelled, "waiting for the peer was cancelled", options)));
+        reject(site.applyTo(this.cancelledError(signal.reason)));
       };
       signal?.addEventListener("abort", onAbort, { once: true });
       this.#readyWaiters.add(waiter);
@@ -198,6 +201,12 @@ class PeerCore {
     const waiters = [...this.#readyWaiters];
     this.#readyWaiters.clear();
     for (const waiter of waiters) waiter.settle();
+  }
+
+  /** What a wait that the program gave up fails with: it says why the peer is not connected, where that is known. */
+  cancelledError(reason) {
+    const why = this.#setback === undefined ? "" : `; the last attempt failed: ${this.#setback.message}`;
+    return new PeerError(PeerErrorCode.Cancelled, `waiting for the peer was cancelled${why}`, { cause: reason });
   }
 
   /** What an operation on a closed peer fails with. The cause is what ended the peer. */

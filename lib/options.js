@@ -17,6 +17,14 @@ function requiredString(value, field) {
   return value;
 }
 
+/** A key that travels in a header. A line break from the end of a file is the usual mistake. */
+function requiredKey(value, field) {
+  if (/[^\x21-\x7e]/.test(requiredString(value, field))) {
+    throw new TypeError(`${field} must not contain blanks, line breaks or characters outside ASCII`);
+  }
+  return value;
+}
+
 function optionalString(value, field) {
   return value === undefined ? undefined : requiredString(value, field);
 }
@@ -102,6 +110,7 @@ function optionalSignal(value, field) {
 module.exports = {
   optionsObject,
   requiredString,
+  requiredKey,
   optionalString,
   requiredCallback,
   optionalCallback,

@@ -7,11 +7,11 @@ const { boundary, registerRequest, dropRequest } = require("./dispatch.js");
 const { CloudApiError, errorFrom } = require("./errors.js");
 const { KeepAlive } = require("./keepalive.js");
 const { native } = require("./native.js");
-const { optionalSignal, optionalUrl, requiredString } = require("./options.js");
+const { optionalSignal, optionalUrl, requiredKey } = require("./options.js");
 
 /** A fresh presence token for the daemon whose API key this is. One attempt; nothing is retried. */
 async function renewPresenceToken(apiKey, apiUrl, signal) {
-  requiredString(apiKey, "apiKey");
+  requiredKey(apiKey, "apiKey");
   const url = optionalUrl(apiUrl, "apiUrl", "https:", "http:") ?? API_URL;
   const abort = optionalSignal(signal, "signal");
   if (abort?.aborted) throw abort.reason;
