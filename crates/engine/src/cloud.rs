@@ -208,8 +208,9 @@ impl Cloud {
             self.dialer.http().post(url.clone()).header(CONTENT_TYPE, "application/json").body(input.to_string());
         if let Some(secret) = bearer {
             let text = Zeroizing::new(format!("Bearer {}", secret.expose()));
-            let mut value = HeaderValue::from_str(&text)
-                .map_err(|_| self.network(Phase::Url, "the credential cannot be sent in a header"))?;
+            let mut value = HeaderValue::from_str(&text).map_err(|_| {
+                self.network(Phase::Url, "the key or token contains a control character, such as a line break")
+            })?;
             value.set_sensitive(true);
             request = request.header(AUTHORIZATION, value);
         }

@@ -108,6 +108,18 @@ async fn a_certificate_nobody_vouches_for_or_of_another_name_is_refused() {
 }
 
 #[tokio::test]
+async fn a_server_without_tls_is_called_that() {
+    let server = serve(|tcp| async move {
+        let (mut reader, mut writer) = tcp.into_split();
+        writer.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.ok();
+        tokio::io::copy(&mut reader, &mut tokio::io::sink()).await.ok();
+    })
+    .await;
+    let error = refusal(&dialer(|_| {}), &format!("wss://127.0.0.1:{}", server.port)).await;
+    assert_eq!(error.to_string(), format!("127.0.0.1:{}: tls: the other side does not speak TLS", server.port));
+}
+
+#[tokio::test]
 async fn no_roots_at_all_matter_only_to_tls() {
     let notes = Seen::default();
     let plain = serve(move |tcp| echo(tcp, notes.clone())).await;

@@ -95,5 +95,17 @@ impl Failure {
 
 /// An I/O error in a few words: "connection refused" rather than "Connection refused (os error 111)".
 pub(super) fn plain_io(error: &io::Error) -> String {
+    if let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref()) {
+        return plain_tls(tls);
+    }
     if error.raw_os_error().is_some() { error.kind().to_string() } else { error.to_string() }
+}
+
+/// A TLS error in a few words. `https://` or `wss://` for a server without TLS is a usual mistake, and rustls names its symptom.
+pub(super) fn plain_tls(error: &rustls::Error) -> String {
+    use rustls::{Error, InvalidMessage};
+    match error {
+        Error::InvalidMessage(InvalidMessage::InvalidContentType) => "the other side does not speak TLS".to_owned(),
+        other => other.to_string(),
+    }
 }

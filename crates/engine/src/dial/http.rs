@@ -9,7 +9,7 @@ use std::time::Duration;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::Url;
 
-use super::error::{DialError, Phase, plain_io};
+use super::error::{DialError, Phase, plain_io, plain_tls};
 use super::proxy::{self, Proxies};
 use super::roots::Roots;
 use super::{Deadlines, target, tcp};
@@ -85,7 +85,7 @@ impl Cause {
                 return Self::Dns(dns.0.clone());
             }
             if let Some(tls) = current.downcast_ref::<rustls::Error>() {
-                return Self::Tls(tls.to_string());
+                return Self::Tls(plain_tls(tls));
             }
             if let Some(io) = current.downcast_ref::<io::Error>() {
                 // An io::Error's `source` passes over the error it wraps.

@@ -337,7 +337,9 @@ impl Dialer {
         if let Some(token) = in_header {
             let bearer = Zeroizing::new(format!("Bearer {}", token.expose()));
             let value = HeaderValue::from_str(&bearer);
-            let mut value = value.map_err(|_| Failure::new(Phase::Url, "the token cannot be sent in a header"))?;
+            let mut value = value.map_err(|_| {
+                Failure::new(Phase::Url, "the token contains a control character, such as a line break")
+            })?;
             value.set_sensitive(true);
             request = request.header(AUTHORIZATION, value);
         }

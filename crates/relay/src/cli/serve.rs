@@ -91,6 +91,19 @@ fn raise_file_limit() {
     }
 }
 
+/// What the example programs read, as a line for a shell.
+fn exports(relay: &RunningRelay) -> String {
+    let variables = [
+        ("RELAY_URL", relay.relay_url()),
+        ("API_URL", relay.api_url()),
+        ("DAEMON_ID", relay.daemon_id()),
+        ("API_KEY", relay.api_key()),
+        ("ACCESS_TOKEN", relay.access_token()),
+    ];
+    let assignments = variables.into_iter().map(|(name, value)| format!(" SIDEBAND_{name}={value}"));
+    format!("\nFor the programs in examples/:\n  export{}", assignments.collect::<String>())
+}
+
 fn announce(relay: &RunningRelay, args: &ServeArgs) {
     let mut lines = vec![("relayUrl", relay.relay_url()), ("apiUrl", relay.api_url())];
     if args.dev {
@@ -106,7 +119,8 @@ fn announce(relay: &RunningRelay, args: &ServeArgs) {
     } else {
         let title = if args.dev { "Sideband relay for development; nothing is stored." } else { "Sideband relay" };
         let lines = lines.into_iter().map(|(name, value)| format!("\n  {name:<12} {value}"));
-        format!("{title}{}", lines.collect::<String>())
+        let export = if args.dev { exports(relay) } else { String::new() };
+        format!("{title}{}{export}", lines.collect::<String>())
     };
     // Whoever started it may not read it; that is no reason to end.
     let _ = writeln!(std::io::stdout(), "{text}");

@@ -1,6 +1,10 @@
 //! The program: what it prints, how it ends.
 
-use std::{path::Path, process::Output};
+use std::{
+    io::{BufRead, BufReader},
+    path::Path,
+    process::{Output, Stdio},
+};
 
 use serde_json::{Value, json};
 
@@ -35,6 +39,23 @@ async fn serve_dev_prints_what_is_needed_and_ends_on_sigterm() {
     served.signal("-TERM");
     daemon.expect_close(1012).await;
     assert_eq!(served.wait().0.code(), Some(0));
+}
+
+#[test]
+fn serve_dev_prints_a_line_for_the_shell() {
+    let mut child =
+        program().args(["serve", "--dev", "--port", "0"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let line = lines.map(Result::unwrap).find_map(|line| line.strip_prefix("  export ").map(str::to_owned)).unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let names: Vec<_> = line.split(' ').map(|each| each.split_once('=').unwrap().0).collect();
+    let expected = ["RELAY_URL", "API_URL", "DAEMON_ID", "API_KEY", "ACCESS_TOKEN"];
+    assert_eq!(names, expected.map(|name| format!("SIDEBAND_{name}")));
+    assert!(
+        line.chars().all(|each| each.is_ascii_alphanumeric() || "=_-:/. ".contains(each)),
+        "needs no quotes: {line}"
+    );
 }
 
 #[test]
