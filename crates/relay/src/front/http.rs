@@ -117,7 +117,7 @@ async fn route(
         answer.headers_mut().insert(header::CACHE_CONTROL, five_minutes);
         return Ok(answer);
     }
-    if path == "/quick-connect" && (get || request.method() == Method::HEAD) && front.control.is_some() {
+    if path == "/quick-connect" && get && front.control.is_some() {
         return Ok(control::quick_connect_page(&front.api_url));
     }
     Err(ApiError::not_found("nothing is here"))

@@ -86,7 +86,7 @@ pub(crate) struct Connection {
     blocked: Option<Instant>,
     /// When the oldest frame came that was handed to the socket and is not flushed.
     oldest: Option<Instant>,
-    /// Which of the daemon's rounds of waking it waits for, see [`Link::wait_for_room`].
+    /// Which round of waking of a daemon's link it waits for, see [`Link::wait_for_room`].
     round: u64,
     timer: Pin<Box<Sleep>>,
 }

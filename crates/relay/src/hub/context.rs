@@ -23,6 +23,8 @@ pub(crate) struct Context {
     /// Bytes that wait on this shard.
     waiting: Cell<usize>,
     waiting_gauge: Gauge,
+    /// The last number that was given to a [`Link`](super::link::Link)'s round of waking.
+    rounds: Cell<u64>,
     pub(crate) metrics: Arc<Metrics>,
     /// Those that only this shard writes to.
     pub(crate) own: ShardMetrics,
@@ -36,6 +38,7 @@ impl Context {
             shards,
             waiting: Cell::new(0),
             waiting_gauge: own.queued.clone(),
+            rounds: Cell::new(0),
             metrics,
             own,
         }
@@ -47,6 +50,12 @@ impl Context {
 
     pub(crate) fn set_limits(&self, limits: Arc<Limits>) {
         *self.limits.borrow_mut() = limits;
+    }
+
+    /// A number that no link on this shard has had for a round, and never 0.
+    pub(crate) fn next_round(&self) -> u64 {
+        self.rounds.set(self.rounds.get() + 1);
+        self.rounds.get()
     }
 
     /// That many bytes more wait on this shard.

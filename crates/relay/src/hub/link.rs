@@ -72,14 +72,16 @@ pub(crate) struct Link {
     awake: Cell<bool>,
     /// Connections that stopped reading until there is room here.
     waiting: RefCell<Vec<Waker>>,
-    /// How often those were woken, so that each can tell whether it is still in the list.
-    rounds: Cell<u64>,
+    /// Another number each time that those are woken, and another one than any other link's, so that each can tell whether
+    /// it is in the list: a client waits for one connection of its daemon, and later for the next one.
+    round: Cell<u64>,
 }
 
 impl Link {
     /// A link whose queue is full with `limit` bytes.
     pub(crate) fn new(context: Rc<Context>, limit: usize) -> Self {
         Self {
+            round: Cell::new(context.next_round()),
             context,
             queue: RefCell::default(),
             bytes: Cell::new(0),
@@ -88,7 +90,6 @@ impl Link {
             waker: RefCell::default(),
             awake: Cell::new(false),
             waiting: RefCell::default(),
-            rounds: Cell::new(1),
         }
     }
 
@@ -190,8 +191,8 @@ impl Link {
 
     /// Wakes `waker` once there is room. `round` is the caller's: 0 at first, then left alone.
     pub(crate) fn wait_for_room(&self, round: &mut u64, waker: &Waker) {
-        if *round != self.rounds.get() {
-            *round = self.rounds.get();
+        if *round != self.round.get() {
+            *round = self.round.get();
             self.waiting.borrow_mut().push(waker.clone());
         }
     }
@@ -223,7 +224,7 @@ impl Link {
     fn wake_waiting(&self) {
         let mut waiting = self.waiting.borrow_mut();
         if !waiting.is_empty() {
-            self.rounds.set(self.rounds.get() + 1);
+            self.round.set(self.context.next_round());
             waiting.drain(..).for_each(Waker::wake);
         }
     }

@@ -2,7 +2,11 @@
 
 use std::{
     rc::Rc,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Wake, Waker},
     time::{Duration, Instant},
 };
 
@@ -157,4 +161,37 @@ fn a_daemon_that_is_back_has_to_speak_in_time_and_within_the_grace() {
     table.pairing.daemon_is_ready(&table.pair, late);
     assert_eq!(table.pairing.end_overdue(&daemon, late), None);
     assert_eq!(table.pair.state(), State::Paired);
+}
+
+/// Counts how often it is woken.
+#[derive(Default)]
+struct Woken(AtomicUsize);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn a_client_that_waited_for_one_link_of_its_daemon_is_woken_by_the_next_one_too() {
+    let (table, old) = paired();
+    let woken = Arc::new(Woken::default());
+    // As its connection has it: for all links of the daemon.
+    let (waker, mut round) = (Waker::from(Arc::clone(&woken)), 0);
+    let new = link(&table.context);
+    for (times, link) in [old, new].into_iter().enumerate() {
+        if times > 0 {
+            table.pairing.daemon_connects(&table.id, true, Rc::clone(&link), table.now);
+            table.pairing.daemon_is_ready(&table.pair, table.now);
+        }
+        assert!(!table.pair.must_wait(&mut round, &waker));
+        while !link.is_full() {
+            table.pairing.client_sends(&table.pair, data(&vec![0; 60_000]), true, table.now);
+        }
+        assert!(table.pair.must_wait(&mut round, &waker));
+        assert!(table.pair.must_wait(&mut round, &waker), "as often as it is looked at");
+        while link.pop().is_some() {}
+        assert_eq!(woken.0.load(Ordering::Relaxed), times + 1, "once for each link");
+    }
 }
