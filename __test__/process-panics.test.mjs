@@ -149,6 +149,7 @@ test("in a connection of a server on a port of its own: that connection ends", a
   await collected(unhandled, 1);
   assert.match(unhandled[0].message, /panicked/);
   assert.equal(await peers[1].rpc.call("echo", 2), 2);
+  assert.equal(unhandled.length, 1);
 });
 
 test("in the task of a request to the control plane: that request fails", async (t) => {

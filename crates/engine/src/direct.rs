@@ -197,11 +197,7 @@ async fn connection(shared: &Shared, stream: TcpStream, address: SocketAddr) {
     let error = match loss {
         Ok(Loss::Refused(error)) => Some(error),
         Ok(Loss::Closed | Loss::Ended(_)) => None,
-        Err(_) => {
-            let error = Error::Internal("a connection's task panicked".into());
-            shared.tell(DaemonEvent::Unhandled { error: &error });
-            Some(error)
-        }
+        Err(_) => Some(Error::Internal("a connection's task panicked".into())),
     };
     shared.open().remove(&id);
     shared.host.peer(id, PeerEvent::State { state: PeerState::Closed, remote: None, error: error.as_ref() });
