@@ -3,13 +3,13 @@ import { fork, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import { binary } from "../scripts/relay.mjs";
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 
 /** A relay on an ephemeral port, with its URLs and credentials in `info`. */
 export async function startRelay() {
-  const binary = here("../target/release/sideband-relay");
-  const child = spawn(binary, ["serve", "--dev", "--port", "0", "--json"], { stdio: ["ignore", "pipe", "inherit"] });
+  const child = spawn(binary(), ["serve", "--dev", "--port", "0", "--json"], { stdio: ["ignore", "pipe", "inherit"] });
   const lines = createInterface({ input: child.stdout });
   const first = once(lines, "line").then(([line]) => JSON.parse(line));
   const failed = once(child, "exit").then(([code]) => {

@@ -11,9 +11,9 @@ const { performance } = require("node:perf_hooks");
 /** Up to this many operations in flight, each captures its call site: a lone failing call always shows where it came from. */
 const CAPTURE_BELOW = 8;
 
-/** Besides those, so many captures in so many milliseconds: 3 % of a thread at most. */
+/** Besides those, so many captures in so many milliseconds: less than a hundredth of a thread. */
 const CAPTURES = 512;
-const WINDOW_MS = 100;
+const WINDOW_MS = 500;
 
 let left = CAPTURES;
 let windowEnds = 0;

@@ -5,8 +5,8 @@ import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { binary } from "../../scripts/relay.mjs";
 import { Chaos } from "./chaos.mjs";
 import { Fleet } from "./fleet.mjs";
 import { Ledger } from "./ledger.mjs";
@@ -23,7 +23,7 @@ const { values } = parseArgs({
     clients: { type: "string", default: "4" },
     seed: { type: "string", default: "1" },
     only: { type: "string" },
-    relay: { type: "string", default: fileURLToPath(new URL("../../target/release/sideband-relay", import.meta.url)) },
+    relay: { type: "string", default: binary() },
     directory: { type: "string", default: "" },
   },
 });
