@@ -60,6 +60,8 @@ pub(crate) struct Shard {
     pub(crate) pairing: Pairing,
     /// Connections that live, the closing ones too.
     connections: Cell<usize>,
+    /// Nobody new is served: who was on the way here when the drain began is sent away like the others.
+    draining: Cell<bool>,
     /// Waits for the last of them.
     drained: RefCell<Option<oneshot::Sender<()>>>,
     /// What was revoked just now: a connection that was let in just before may still be on its way
@@ -86,6 +88,7 @@ pub(crate) fn start(
                     pairing: Pairing::new(Rc::clone(&context)),
                     context,
                     connections: Cell::new(0),
+                    draining: Cell::new(false),
                     drained: RefCell::default(),
                     revoked: RefCell::default(),
                 });
@@ -162,6 +165,8 @@ impl Shard {
         };
         if revoked {
             link.terminate(ControlCode::UNAUTHORIZED, 0, now);
+        } else if self.draining.get() {
+            link.end(End::Close(close::RESTART));
         }
         let presence = self.context.metrics.connection(role);
         let about = About { number: new.number, opened: now, _presence: presence, _places: new.places };
@@ -186,6 +191,7 @@ impl Shard {
     }
 
     fn drain(self: &Rc<Self>, reply: oneshot::Sender<()>) {
+        self.draining.set(true);
         *self.drained.borrow_mut() = Some(reply);
         self.tell_if_drained();
         let mut links = Vec::new();
