@@ -6,7 +6,7 @@ use serde_json::json;
 use sideband_protocol::sbrp::SessionId;
 use sideband_relay::{Relay, config::Config};
 
-use crate::support::{TestRelay, exchange, metric, request};
+use crate::support::{TestRelay, exchange, metric, request, until_draining};
 
 #[tokio::test]
 async fn health_and_readiness() {
@@ -29,14 +29,7 @@ async fn a_draining_relay_is_alive_and_not_ready() {
     let (authority, token) = (relay.authority().to_owned(), relay.daemon_claims().sign());
     let url = relay.relay.relay_url().to_owned();
     let shutdown = tokio::spawn(relay.relay.shutdown());
-    loop {
-        let reply = request(&authority, "GET", "/readyz", None, "").await;
-        if reply.status == 503 {
-            assert_eq!(reply.json(), json!({ "status": "draining" }));
-            break;
-        }
-    }
-    assert_eq!(request(&authority, "GET", "/healthz", None, "").await.status, 200);
+    until_draining(&authority).await;
     assert_eq!(crate::support::open_url(&url, &token).await.err(), Some(503));
     drop(daemon);
     shutdown.await.unwrap();

@@ -6,7 +6,7 @@ use serde_json::json;
 use sideband_relay::Admin;
 use tokio::task::JoinSet;
 
-use crate::support::{open_url, process::Served, request};
+use crate::support::{open_url, process::Served, request, until_draining};
 
 /// Tries a Quick Connect code that nobody has.
 async fn guess(served: &Served) -> u16 {
@@ -92,14 +92,7 @@ async fn sigterm_says_so_spreads_the_closes_and_ends_in_time() {
     }
     let start = Instant::now();
     served.signal("-TERM");
-    loop {
-        let reply = request(&authority, "GET", "/readyz", None, "").await;
-        if reply.status == 503 {
-            assert_eq!(reply.json(), json!({ "status": "draining" }));
-            break;
-        }
-    }
-    assert_eq!(request(&authority, "GET", "/healthz", None, "").await.status, 200);
+    until_draining(&authority).await;
     assert_eq!(open_url(served.relay_url(), token.as_str().unwrap()).await.err(), Some(503), "nobody new gets in");
     let closed = clients.join_all().await;
     let spread = *closed.iter().max().unwrap() - *closed.iter().min().unwrap();

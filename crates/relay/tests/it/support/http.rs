@@ -1,6 +1,6 @@
 //! HTTP by hand, as much as the tests need.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -74,4 +74,16 @@ pub(crate) async fn send_raw(authority: &str, request: &str) -> Option<Reply> {
     let (head, body) = answer.split_once("\r\n\r\n")?;
     let status = head.split(' ').nth(1)?.parse().ok()?;
     Some(Reply { status, head: head.to_owned(), body: body.to_owned() })
+}
+
+/// Waits until a relay that is being ended says so. It is alive all the same.
+pub(crate) async fn until_draining(authority: &str) {
+    loop {
+        let reply = request(authority, "GET", "/readyz", None, "").await;
+        if reply.status == 503 {
+            assert_eq!(reply.json(), json!({ "status": "draining" }));
+            break;
+        }
+    }
+    assert_eq!(request(authority, "GET", "/healthz", None, "").await.status, 200);
 }

@@ -21,7 +21,7 @@ use tokio_tungstenite::{
     tungstenite::{Error, Message, client::IntoClientRequest},
 };
 
-pub(crate) use http::{Reply, request, send, send_raw, try_request};
+pub(crate) use http::{Reply, request, send, send_raw, try_request, until_draining};
 pub(crate) use token::{Claims, test_keys};
 
 /// How long a test waits for what must come. Only a failing test waits that long.
