@@ -2,8 +2,8 @@
 // What a peer is given to send before its first `connect()`: by policy it waits, as it would for a reconnect.
 
 const { PeerError, PeerErrorCode, RpcPeerError } = require("./errors.js");
-const { notificationBytes, requestBytes, sendable } = require("./message.js");
-const { Status, statusError } = require("./status.js");
+const { native } = require("./native.js");
+const { statusError } = require("./status.js");
 
 class Outbox {
   #core;
@@ -20,8 +20,7 @@ class Outbox {
   /** What is taken here, the addon takes too: it counts the same bytes against the same limit. */
   addCall(id, method, text, timeoutMs) {
     const { onDisconnect, disconnectBufferLimitBytes } = this.#policies;
-    const bytes = requestBytes(method, text);
-    throwUnlessOk(sendable(bytes, text), "params");
+    const bytes = checked(native().callSize(method, text), "params");
     if (onDisconnect === "fail") throw new PeerError(PeerErrorCode.NotConnected, "the peer is not connected");
     if (this.#bytes + bytes > disconnectBufferLimitBytes) {
       throw new PeerError(PeerErrorCode.BufferOverflow, "the buffer for calls that wait for a connection is full");
@@ -48,7 +47,7 @@ class Outbox {
 
   addEvent(name, text) {
     const { maxBufferedEvents } = this.#policies;
-    throwUnlessOk(sendable(notificationBytes(name, text), text), "data");
+    checked(native().eventSize(name, text), "data");
     if (maxBufferedEvents === 0) return;
     if (this.#events === maxBufferedEvents) {
       this.#items.splice(
@@ -79,8 +78,10 @@ class Outbox {
   }
 }
 
-function throwUnlessOk(status, what) {
-  if (status !== Status.Ok) throw statusError(status, what);
+/** The size of a message that may be sent; below zero it is the status of one that may not, negated. */
+function checked(size, what) {
+  if (size < 0) throw statusError(-size, what);
+  return size;
 }
 
 module.exports = { Outbox };

@@ -3,7 +3,7 @@
 
 const { boundary } = require("./dispatch.js");
 const { captureCallSite } = require("./callsite.js");
-const { errorFrom, PeerError, PeerErrorCode, RpcPeerError } = require("./errors.js");
+const { errorFrom, PeerErrorCode, RpcPeerError } = require("./errors.js");
 const { toJson, fromJson } = require("./json.js");
 const { callTimeout } = require("./policies.js");
 const { isThenable } = require("./report.js");

@@ -7,7 +7,7 @@ use napi_derive::napi;
 use sideband::client::{self, Account, ClientOptions, Direct, QuickConnect, RelayEndpoint, SessionSource, TokenSource};
 use sideband::cloud::Cloud;
 use sideband::dial::Dialer;
-use sideband::peer::{PeerHandle, Refused};
+use sideband::peer::{self, PeerHandle, Refused};
 use sideband::protocol::sbp::FrameId;
 use sideband::secret::Secret;
 use sideband::trust::TrustPolicy;
@@ -28,6 +28,13 @@ fn status_of(sent: Result<(), Refused>) -> u32 {
         Err(Refused::Closed) => 3,
         Err(Refused::TooDeep) => 4,
         Err(Refused::InvalidName) => 5,
+    }
+}
+
+fn size_or_status(size: Result<usize, Refused>) -> i64 {
+    match size {
+        Ok(bytes) => i64::try_from(bytes).expect("a frame is short"),
+        Err(refused) => -i64::from(status_of(Err(refused))),
     }
 }
 
@@ -113,6 +120,18 @@ pub fn call(
         hooks::reach(Point::Call);
         peer.call(call_id, &method, params.as_deref(), milliseconds(timeout_ms))
     })
+}
+
+/// The bytes of a call's frame, for one that waits where there is no peer yet; below zero the status, negated.
+#[napi]
+pub fn call_size(method: String, params: Option<String>) -> napi::Result<i64> {
+    guard(|| Ok(size_or_status(peer::request_size(&method, params.as_deref()))))
+}
+
+/// The same for an event.
+#[napi]
+pub fn event_size(name: String, data: Option<String>) -> napi::Result<i64> {
+    guard(|| Ok(size_or_status(peer::notification_size(&name, data.as_deref()))))
 }
 
 /// Forgets a call.

@@ -189,11 +189,8 @@ impl PeerHandle {
     /// # Errors
     /// Where the call cannot even wait: too large, too deep, too much waiting, closed. No event follows then.
     pub fn call(&self, call: CallId, method: &str, params: Option<&str>, timeout: Duration) -> Result<(), Refused> {
-        check_depth(params)?;
-        let cid = random::frame_id();
-        let mut frame = Outgoing::message(cid, Subject::Rpc, method.len() + params.map_or(0, str::len));
-        rpc::write_request(&mut frame.bytes, method, params, cid);
-        self.mailbox.send(self.id, Command::Call { call, cid, timeout, frame: frame.checked()? })
+        let (cid, frame) = request(method, params)?;
+        self.mailbox.send(self.id, Command::Call { call, cid, timeout, frame })
     }
 
     /// Forgets a call: takes it out of the queue, or ignores its answer. No event follows.
@@ -229,13 +226,7 @@ impl PeerHandle {
     /// # Errors
     /// As for [`PeerHandle::call`], and for a name that section 4 refuses.
     pub fn emit(&self, name: &str, data: Option<&str>) -> Result<(), Refused> {
-        if !event::is_valid_name(name) {
-            return Err(Refused::InvalidName);
-        }
-        check_depth(data)?;
-        let mut frame = Outgoing::message(random::frame_id(), Subject::Event, name.len() + data.map_or(0, str::len));
-        rpc::write_notification(&mut frame.bytes, name, data);
-        self.mailbox.send(self.id, Command::Emit { frame: frame.checked()? })
+        self.mailbox.send(self.id, Command::Emit { frame: notification(name, data)? })
     }
 
     /// Ends the conversation because what comes in is not taken fast enough (section 5: 1,024 undelivered frames). At a
@@ -250,6 +241,40 @@ impl PeerHandle {
         // A peer that is gone is closed.
         let _ = self.mailbox.send(self.id, Command::Close);
     }
+}
+
+/// The bytes that a call counts for while it waits, for one that waits where there is no peer yet.
+///
+/// # Errors
+/// Where it could never be sent: too large, too deep.
+pub fn request_size(method: &str, params: Option<&str>) -> Result<usize, Refused> {
+    request(method, params).map(|(_, frame)| frame.len())
+}
+
+/// The same for an event.
+///
+/// # Errors
+/// As for [`request_size`], and for a name that section 4 refuses.
+pub fn notification_size(name: &str, data: Option<&str>) -> Result<usize, Refused> {
+    notification(name, data).map(|frame| frame.len())
+}
+
+fn request(method: &str, params: Option<&str>) -> Result<(FrameId, Outgoing), Refused> {
+    check_depth(params)?;
+    let cid = random::frame_id();
+    let mut frame = Outgoing::message(cid, Subject::Rpc, method.len() + params.map_or(0, str::len));
+    rpc::write_request(&mut frame.bytes, method, params, cid);
+    Ok((cid, frame.checked()?))
+}
+
+fn notification(name: &str, data: Option<&str>) -> Result<Outgoing, Refused> {
+    if !event::is_valid_name(name) {
+        return Err(Refused::InvalidName);
+    }
+    check_depth(data)?;
+    let mut frame = Outgoing::message(random::frame_id(), Subject::Event, name.len() + data.map_or(0, str::len));
+    rpc::write_notification(&mut frame.bytes, name, data);
+    frame.checked()
 }
 
 fn check_depth(json: Option<&str>) -> Result<(), Refused> {

@@ -10,8 +10,8 @@ pub(crate) mod solo;
 #[cfg(test)]
 mod tests;
 
-pub use handle::PeerHandle;
 pub(crate) use handle::{Command, Inbox, Mailbox, Outgoing, Routed};
+pub use handle::{PeerHandle, notification_size, request_size};
 
 /// Why a message did not even start on its way.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
